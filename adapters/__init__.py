@@ -1,0 +1,1 @@
+"""Readers of fluid-code snapshots, imported as ``misci_adapters``."""
