@@ -1,0 +1,330 @@
+"""Options of a transport run: checked, immutable, each with its meaning and the reason for its default."""
+
+from __future__ import annotations
+
+import difflib
+from math import pi
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import ConfigurationError
+
+#: Prefixes of the PETSc solvers of this package; no other PETSc option is accepted here.
+PETSC_PREFIXES = ("misci_align_", "misci_steady_")
+#: Largest fraction of the light-crossing time of a cell for which a step keeps occupations in [0, 1].
+CFL_LIMIT = {"linear": 0.5, "constant": 1.0}
+
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
+
+    class _Checked(type(BaseModel)):
+        """Lets the constructor raise this package's error; nested sections still report to their parent."""
+
+        def __call__(cls, *args, **data):
+            try:
+                return super().__call__(*args, **data)
+            except ValidationError as error:
+                raise ConfigurationError(explain(error, cls)) from None
+
+    class _Model(BaseModel, metaclass=_Checked):
+        pass
+
+
+class Section(_Model):
+    """Base of all option groups: unknown keys and guessed types are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class AngleOptions(Section):
+    """Directions of motion."""
+
+    kind: Literal["hybrid", "ordinates", "radial"] = Field(
+        "hybrid",
+        description="hybrid: ordinates inside ray_radius, impact-parameter rays outside; ordinates: fixed cosines "
+        "everywhere; radial: two rays. Hybrid, because fixed cosines cannot follow the narrowing cone far outside",
+    )
+    directions: int = Field(
+        16, ge=2, le=512, multiple_of=2, description="number of ordinates; 16 converge luminosities to 0.1 %"
+    )
+    ray_radius: Positive = Field(
+        1.0e7, description="cm; 100 km is outside the neutrinospheres, where scattering hardly turns a path"
+    )
+    inward: int = Field(6, ge=1, le=256, description="hybrid: directions in [-1, 0]; smooth there, few suffice")
+    grazing: int = Field(3, ge=1, le=256, description="hybrid: directions in [0, opening_cosine]")
+    forward: int = Field(9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], the rays outside")
+    opening_cosine: float = Field(
+        0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone at ray_radius; the field is small below it"
+    )
+
+
+class EnergyOptions(Section):
+    """Energy groups: centres in geometric progression, both ends included."""
+
+    minimum: Positive = Field(1.5, description="MeV; the trapezoid rule needs spectra that vanish at both ends")
+    maximum: Positive = Field(300.0, description="MeV; above the chemical potential of electrons at the centre")
+    groups: int = Field(16, ge=2, le=512, description="12 to 16 converge luminosities to 0.05 %")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EnergyOptions:
+        if not self.minimum < self.maximum:
+            raise ValueError(
+                f"minimum is {self.minimum!r}, maximum is {self.maximum!r} MeV; accepted: minimum < maximum"
+            )
+        return self
+
+
+class FlavorOptions(Section):
+    """Flavours, mixing parameters, and the terms of the Hamiltonian that are switched on.
+
+    A mixing parameter left out takes the global fit's value for the ordering.
+    """
+
+    number: Literal[2, 3] = Field(
+        3, description="mixing flavours; with 2, e mixes with one heavy flavour and the other is carried unmixed"
+    )
+    ordering: Literal["normal", "inverted"] = Field("normal", description="of the masses; normal is the fit's best")
+    mixing: bool = Field(True, description="off: flavours are carried without any conversion")
+    self_interaction: bool = Field(True, description="neutrino-neutrino part of the Hamiltonian")
+    matter: bool = Field(True, description="matter part of the Hamiltonian")
+    theta12: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
+    theta13: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
+    theta23: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
+    delta_cp: float | None = Field(None, ge=-2 * pi, le=2 * pi, description="rad")
+    dm2_21: float | None = Field(None, ge=0.0, le=1.0, description="eV^2, m_2^2 - m_1^2")
+    dm2_31: float | None = Field(
+        None, ge=-1.0, le=1.0, description="eV^2, m_3^2 - m_1^2 with its sign: > 0 normal, < 0 inverted ordering"
+    )
+
+    @field_validator("number", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"is {_show(value)}; accepted: 2 or 3")  # noqa: TRY004  (pydantic collects it)
+        return value
+
+    @model_validator(mode="after")
+    def _sign(self) -> FlavorOptions:
+        if self.dm2_31 is not None and (self.dm2_31 > 0.0) != (self.ordering == "normal"):
+            sign = "> 0" if self.ordering == "normal" else "< 0"
+            raise ValueError(f"dm2_31 is {self.dm2_31!r} eV^2; accepted with {self.ordering} ordering: {sign}")
+        return self
+
+
+class CollisionOptions(Section):
+    """Interactions with matter."""
+
+    source: Literal["builtin", "nulib", "none"] = Field(
+        "builtin", description="rates of this package, a NuLib table, or none; builtin needs no file"
+    )
+    table: str | None = Field(None, description="path of the NuLib table, relative to the case file")
+    charged_current: bool = Field(True, description="emission and absorption on nucleons and nuclei")
+    nucleon_scattering: bool = Field(True, description="isoenergetic")
+    nucleus_scattering: bool = Field(True, description="coherent, isoenergetic")
+    electron_scattering: bool = Field(True, description="inelastic; lowers the mean energy of nu_x by a fifth")
+    pair: bool = Field(True, description="e- e+ annihilation, all flavours")
+    bremsstrahlung: bool = Field(True, description="nucleon-nucleon, all flavours; a quarter of nu_x")
+    weak_magnetism: bool = Field(False, description="first-order recoil terms; off in the published comparison")
+    nucleon_potential: bool = Field(True, description="mean-field potentials in the charged current")
+
+    @model_validator(mode="after")
+    def _table(self) -> CollisionOptions:
+        if self.source == "nulib" and self.table is None:
+            raise ValueError('table is missing; accepted with source = "nulib": the path of a NuLib file')
+        if self.source != "nulib" and self.table is not None:
+            raise ValueError(f'table is {self.table!r}; accepted only with source = "nulib"')
+        return self
+
+
+class AdvectionOptions(Section):
+    """Part one of the step, Eq. (13)."""
+
+    scheme: Literal["adiabatic", "matrix"] = Field(
+        "adiabatic", description="carry level populations (no numerical decoherence) or matrix elements (reference)"
+    )
+    reconstruction: Literal["linear", "constant"] = Field(
+        "linear", description="inside a cell; linear is second order where the field is smooth"
+    )
+    diffusion_threshold: Positive = Field(
+        0.05, description="optical depth of a cell from which face values turn centred, for the diffusion limit"
+    )
+    cfl: float = Field(0.5, gt=0.0, le=1.0, description="time step over the shortest light-crossing time of a cell")
+
+    @model_validator(mode="after")
+    def _limit(self) -> AdvectionOptions:
+        limit = CFL_LIMIT[self.reconstruction]
+        if self.cfl > limit:
+            raise ValueError(
+                f'cfl is {self.cfl!r}; accepted with reconstruction = "{self.reconstruction}": 0 < cfl <= {limit:g}'
+            )
+        return self
+
+
+class AlignmentOptions(Section):
+    """Part two of the step, Eq. (14)."""
+
+    solver: Literal["local", "petsc"] = Field(
+        "local", description="Newton iteration cell by cell, or PETSc SNES over all cells (slower, for comparison)"
+    )
+    tolerance: float = Field(1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual; a few round-off errors")
+    max_iterations: int = Field(50, ge=1, le=10000, description="regular cells need 1 to 7")
+    on_failure: Literal["stop", "hold"] = Field(
+        "stop", description="stop the run, or keep the cell's previous alignment; a silent fallback is a defect"
+    )
+
+    @field_validator("on_failure", mode="before")
+    @classmethod
+    def _not_yet(cls, value: Any) -> Any:
+        if value == "equilibrate":
+            raise ValueError(
+                "is 'equilibrate', which needs the equilibrium thermodynamics that this version does not have; "
+                "accepted: 'stop' or 'hold'"
+            )
+        return value
+
+
+class SteadyOptions(Section):
+    """Implicit solve for the stationary state."""
+
+    relative_tolerance: float = Field(1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first residual")
+    max_newton: int = Field(30, ge=1, le=10000, description="a star takes 4 to 10")
+    max_krylov: int = Field(300, ge=1, le=100000, description="linear iterations in one Newton step")
+
+
+class TransportOptions(Section):
+    """All options of the transport module."""
+
+    angles: AngleOptions = Field(default_factory=AngleOptions)
+    energy: EnergyOptions = Field(default_factory=EnergyOptions)
+    flavors: FlavorOptions = Field(default_factory=FlavorOptions)
+    collisions: CollisionOptions = Field(default_factory=CollisionOptions)
+    advection: AdvectionOptions = Field(default_factory=AdvectionOptions)
+    alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
+    steady: SteadyOptions = Field(default_factory=SteadyOptions)
+    petsc: dict[str, str | float | int | bool] = Field(
+        default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
+    )
+
+    @field_validator("petsc", mode="after")
+    @classmethod
+    def _prefixes(cls, value: dict[str, str | float | int | bool]) -> dict[str, str | float | int | bool]:
+        for key in value:
+            if not key.startswith(PETSC_PREFIXES):
+                raise ValueError(f"has the key {key!r}; accepted: names that start with {' or '.join(PETSC_PREFIXES)}")
+        return value
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Rewrite a pydantic error: each wrong key with its value and what is accepted, one per line."""
+    lines: dict[str, None] = {}
+    for item in error.errors():
+        # union branches and dictionary markers are pydantic's, not the user's
+        path = [part for part in item["loc"] if isinstance(part, int) or "[" not in str(part)]
+        key = ".".join(str(part) for part in path)
+        kind, value = item["type"], item["input"]
+        if kind == "extra_forbidden":
+            lines[f"unknown key {key}{_suggest(model, [str(part) for part in path])}"] = None
+        elif kind == "missing":
+            lines[f"key {key} is missing; accepted: {accepted_values(model, path)}"] = None
+        elif kind == "value_error":
+            message = str(item["ctx"]["error"])
+            separator = " " if message.startswith(("is ", "has ")) else "."
+            lines[f"{key}{separator}{message}" if key else message] = None
+        else:
+            lines[f"{key} is {_show(value)}; accepted: {accepted_values(model, path)}"] = None
+    return "\n".join(lines)
+
+
+def accepted_values(model: type[BaseModel], path: list[Any]) -> str:
+    """What the key at ``path`` accepts, in words."""
+    section: Any = model
+    for depth, name in enumerate(path):
+        if not (isinstance(section, type) and issubclass(section, BaseModel)) or name not in section.model_fields:
+            break
+        field = section.model_fields[name]
+        annotation, metadata = field.annotation, list(field.metadata)
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            metadata += more
+        section = annotation
+        inner = _section_of(annotation)
+        if inner is not None:
+            section = inner
+        if depth == len(path) - 1:
+            return _describe(annotation, metadata)
+        if inner is None:
+            return _describe(annotation, metadata)
+    return "see the user guide"
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All dotted keys of a model, sections included."""
+    found = []
+    for name, field in model.model_fields.items():
+        found.append(prefix + name)
+        inner = _section_of(field.annotation)
+        if inner is not None:
+            found += keys(inner, f"{prefix}{name}.")
+    return found
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _describe(annotation: Any, metadata: list[Any]) -> str:
+    choices = [part for part in (get_args(annotation) or (annotation,)) if part is not type(None)]
+    if get_origin(annotation) is Literal:
+        return " or ".join(repr(choice) for choice in choices)
+    if _section_of(annotation) is not None:
+        return "a table of keys"
+    if get_origin(annotation) is dict:
+        return "a table of names and values"
+    if get_origin(annotation) in (list, tuple):
+        return f"a list, each item {_describe(choices[0], [])}"
+    nested = [part for choice in choices if get_origin(choice) is Annotated for part in get_args(choice)[1:]]
+    plain = [get_args(choice)[0] if get_origin(choice) is Annotated else choice for choice in choices]
+    words = {float: "a number", int: "an integer", bool: "true or false", str: "a string"}
+    text = " or ".join(words.get(choice, getattr(choice, "__name__", str(choice))) for choice in plain)
+    signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+    limits = []
+    for entry in _flat(metadata + nested):
+        limits += [f"{sign} {getattr(entry, name):g}" for name, sign in signs if getattr(entry, name, None) is not None]
+        if getattr(entry, "multiple_of", None) is not None:
+            limits.append(f"a multiple of {entry.multiple_of}")
+        if getattr(entry, "min_length", None) is not None:
+            limits.append("not empty")
+    return f"{text} {' and '.join(limits)}".strip()
+
+
+def _flat(metadata: list[Any]) -> list[Any]:
+    return [part for entry in metadata for part in (getattr(entry, "metadata", None) or [entry])]
+
+
+def _suggest(model: type[BaseModel], path: list[str]) -> str:
+    known = keys(model)
+    parent = ".".join(path[:-1])
+    siblings = [key for key in known if key.rpartition(".")[0] == parent]
+    near = difflib.get_close_matches(".".join(path), siblings, n=1, cutoff=0.6)
+    if not near:
+        by_last = {key.rpartition(".")[2]: key for key in reversed(known)}
+        near = [by_last[name] for name in difflib.get_close_matches(path[-1], by_last, n=1, cutoff=0.75)]
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if siblings:
+        hint += f" (accepted {'in ' + parent if parent else 'here'}: "
+        hint += ", ".join(key.rpartition(".")[2] for key in siblings) + ")"
+    return hint
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
