@@ -16,8 +16,6 @@ PETSC_PREFIXES = ("misci_align_", "misci_steady_")
 CFL_LIMIT = {"linear": 0.5, "constant": 1.0}
 
 Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-
 
 if TYPE_CHECKING:
     _Model = BaseModel
@@ -46,30 +44,30 @@ class AngleOptions(Section):
     """Directions of motion."""
 
     kind: Literal["hybrid", "ordinates", "radial"] = Field(
-        "hybrid",
+        default="hybrid",
         description="hybrid: ordinates inside ray_radius, impact-parameter rays outside; ordinates: fixed cosines "
         "everywhere; radial: two rays. Hybrid, because fixed cosines cannot follow the narrowing cone far outside",
     )
     directions: int = Field(
-        16, ge=2, le=512, multiple_of=2, description="number of ordinates; 16 converge luminosities to 0.1 %"
+        default=16, ge=2, le=512, multiple_of=2, description="number of ordinates; 16 converge luminosities to 0.1 %"
     )
     ray_radius: Positive = Field(
-        1.0e7, description="cm; 100 km is outside the neutrinospheres, where scattering hardly turns a path"
+        default=1.0e7, description="cm; 100 km is outside the neutrinospheres, where scattering hardly turns a path"
     )
-    inward: int = Field(6, ge=1, le=256, description="hybrid: directions in [-1, 0]; smooth there, few suffice")
-    grazing: int = Field(3, ge=1, le=256, description="hybrid: directions in [0, opening_cosine]")
-    forward: int = Field(9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], the rays outside")
+    inward: int = Field(default=6, ge=1, le=256, description="hybrid: directions in [-1, 0]; smooth there, few suffice")
+    grazing: int = Field(default=3, ge=1, le=256, description="hybrid: directions in [0, opening_cosine]")
+    forward: int = Field(default=9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], the rays outside")
     opening_cosine: float = Field(
-        0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone at ray_radius; the field is small below it"
+        default=0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone at ray_radius; the field is small below it"
     )
 
 
 class EnergyOptions(Section):
     """Energy groups: centres in geometric progression, both ends included."""
 
-    minimum: Positive = Field(1.5, description="MeV; the trapezoid rule needs spectra that vanish at both ends")
-    maximum: Positive = Field(300.0, description="MeV; above the chemical potential of electrons at the centre")
-    groups: int = Field(16, ge=2, le=512, description="12 to 16 converge luminosities to 0.05 %")
+    minimum: Positive = Field(default=1.5, description="MeV; the trapezoid rule needs spectra that vanish at both ends")
+    maximum: Positive = Field(default=300.0, description="MeV; above the chemical potential of electrons at the centre")
+    groups: int = Field(default=16, ge=2, le=512, description="12 to 16 converge luminosities to 0.05 %")
 
     @model_validator(mode="after")
     def _ordered(self) -> EnergyOptions:
@@ -87,19 +85,19 @@ class FlavorOptions(Section):
     """
 
     number: Literal[2, 3] = Field(
-        3, description="mixing flavours; with 2, e mixes with one heavy flavour and the other is carried unmixed"
+        default=3, description="mixing flavours; with 2, e mixes with one heavy flavour and the other is carried unmixed"
     )
-    ordering: Literal["normal", "inverted"] = Field("normal", description="of the masses; normal is the fit's best")
-    mixing: bool = Field(True, description="off: flavours are carried without any conversion")
-    self_interaction: bool = Field(True, description="neutrino-neutrino part of the Hamiltonian")
-    matter: bool = Field(True, description="matter part of the Hamiltonian")
-    theta12: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
-    theta13: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
-    theta23: float | None = Field(None, ge=0.0, le=pi / 2, description="rad")
-    delta_cp: float | None = Field(None, ge=-2 * pi, le=2 * pi, description="rad")
-    dm2_21: float | None = Field(None, ge=0.0, le=1.0, description="eV^2, m_2^2 - m_1^2")
+    ordering: Literal["normal", "inverted"] = Field(default="normal", description="of the masses; normal is the fit's best")
+    mixing: bool = Field(default=True, description="off: flavours are carried without any conversion")
+    self_interaction: bool = Field(default=True, description="neutrino-neutrino part of the Hamiltonian")
+    matter: bool = Field(default=True, description="matter part of the Hamiltonian")
+    theta12: float | None = Field(default=None, ge=0.0, le=pi / 2, description="rad")
+    theta13: float | None = Field(default=None, ge=0.0, le=pi / 2, description="rad")
+    theta23: float | None = Field(default=None, ge=0.0, le=pi / 2, description="rad")
+    delta_cp: float | None = Field(default=None, ge=-2 * pi, le=2 * pi, description="rad")
+    dm2_21: float | None = Field(default=None, ge=0.0, le=1.0, description="eV^2, m_2^2 - m_1^2")
     dm2_31: float | None = Field(
-        None, ge=-1.0, le=1.0, description="eV^2, m_3^2 - m_1^2 with its sign: > 0 normal, < 0 inverted ordering"
+        default=None, ge=-1.0, le=1.0, description="eV^2, m_3^2 - m_1^2 with its sign: > 0 normal, < 0 inverted ordering"
     )
 
     @field_validator("number", mode="before")
@@ -121,17 +119,17 @@ class CollisionOptions(Section):
     """Interactions with matter."""
 
     source: Literal["builtin", "nulib", "none"] = Field(
-        "builtin", description="rates of this package, a NuLib table, or none; builtin needs no file"
+        default="builtin", description="rates of this package, a NuLib table, or none; builtin needs no file"
     )
-    table: str | None = Field(None, description="path of the NuLib table, relative to the case file")
-    charged_current: bool = Field(True, description="emission and absorption on nucleons and nuclei")
-    nucleon_scattering: bool = Field(True, description="isoenergetic")
-    nucleus_scattering: bool = Field(True, description="coherent, isoenergetic")
-    electron_scattering: bool = Field(True, description="inelastic; lowers the mean energy of nu_x by a fifth")
-    pair: bool = Field(True, description="e- e+ annihilation, all flavours")
-    bremsstrahlung: bool = Field(True, description="nucleon-nucleon, all flavours; a quarter of nu_x")
-    weak_magnetism: bool = Field(False, description="first-order recoil terms; off in the published comparison")
-    nucleon_potential: bool = Field(True, description="mean-field potentials in the charged current")
+    table: str | None = Field(default=None, description="path of the NuLib table, relative to the case file")
+    charged_current: bool = Field(default=True, description="emission and absorption on nucleons and nuclei")
+    nucleon_scattering: bool = Field(default=True, description="isoenergetic")
+    nucleus_scattering: bool = Field(default=True, description="coherent, isoenergetic")
+    electron_scattering: bool = Field(default=True, description="inelastic; lowers the mean energy of nu_x by a fifth")
+    pair: bool = Field(default=True, description="e- e+ annihilation, all flavours")
+    bremsstrahlung: bool = Field(default=True, description="nucleon-nucleon, all flavours; a quarter of nu_x")
+    weak_magnetism: bool = Field(default=False, description="first-order recoil terms; off in the published comparison")
+    nucleon_potential: bool = Field(default=True, description="mean-field potentials in the charged current")
 
     @model_validator(mode="after")
     def _table(self) -> CollisionOptions:
@@ -146,15 +144,15 @@ class AdvectionOptions(Section):
     """Part one of the step, Eq. (13)."""
 
     scheme: Literal["adiabatic", "matrix"] = Field(
-        "adiabatic", description="carry level populations (no numerical decoherence) or matrix elements (reference)"
+        default="adiabatic", description="carry level populations (no numerical decoherence) or matrix elements (reference)"
     )
     reconstruction: Literal["linear", "constant"] = Field(
-        "linear", description="inside a cell; linear is second order where the field is smooth"
+        default="linear", description="inside a cell; linear is second order where the field is smooth"
     )
     diffusion_threshold: Positive = Field(
-        0.05, description="optical depth of a cell from which face values turn centred, for the diffusion limit"
+        default=0.05, description="optical depth of a cell from which face values turn centred, for the diffusion limit"
     )
-    cfl: float = Field(0.5, gt=0.0, le=1.0, description="time step over the shortest light-crossing time of a cell")
+    cfl: float = Field(default=0.5, gt=0.0, le=1.0, description="time step over the shortest light-crossing time of a cell")
 
     @model_validator(mode="after")
     def _limit(self) -> AdvectionOptions:
@@ -170,12 +168,12 @@ class AlignmentOptions(Section):
     """Part two of the step, Eq. (14)."""
 
     solver: Literal["local", "petsc"] = Field(
-        "local", description="Newton iteration cell by cell, or PETSc SNES over all cells (slower, for comparison)"
+        default="local", description="Newton iteration cell by cell, or PETSc SNES over all cells (slower, for comparison)"
     )
-    tolerance: float = Field(1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual; a few round-off errors")
-    max_iterations: int = Field(50, ge=1, le=10000, description="regular cells need 1 to 7")
+    tolerance: float = Field(default=1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual; a few round-off errors")
+    max_iterations: int = Field(default=50, ge=1, le=10000, description="regular cells need 1 to 7")
     on_failure: Literal["stop", "hold"] = Field(
-        "stop", description="stop the run, or keep the cell's previous alignment; a silent fallback is a defect"
+        default="stop", description="stop the run, or keep the cell's previous alignment; a silent fallback is a defect"
     )
 
     @field_validator("on_failure", mode="before")
@@ -192,9 +190,9 @@ class AlignmentOptions(Section):
 class SteadyOptions(Section):
     """Implicit solve for the stationary state."""
 
-    relative_tolerance: float = Field(1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first residual")
-    max_newton: int = Field(30, ge=1, le=10000, description="a star takes 4 to 10")
-    max_krylov: int = Field(300, ge=1, le=100000, description="linear iterations in one Newton step")
+    relative_tolerance: float = Field(default=1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first residual")
+    max_newton: int = Field(default=30, ge=1, le=10000, description="a star takes 4 to 10")
+    max_krylov: int = Field(default=300, ge=1, le=100000, description="linear iterations in one Newton step")
 
 
 class TransportOptions(Section):
@@ -208,7 +206,7 @@ class TransportOptions(Section):
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
     petsc: dict[str, str | float | int | bool] = Field(
-        default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
+       default= default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
     )
 
     @field_validator("petsc", mode="after")
