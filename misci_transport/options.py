@@ -56,9 +56,9 @@ class AngleOptions(Section):
     )
     inward: int = Field(default=6, ge=1, le=256, description="hybrid: directions in [-1, 0]; smooth there, few suffice")
     grazing: int = Field(default=3, ge=1, le=256, description="hybrid: directions in [0, opening_cosine]")
-    forward: int = Field(default=9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], the rays outside")
+    forward: int = Field(default=9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], then rays")
     opening_cosine: float = Field(
-        default=0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone at ray_radius; the field is small below it"
+        default=0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone; below it the field is small"
     )
 
 
@@ -85,9 +85,9 @@ class FlavorOptions(Section):
     """
 
     number: Literal[2, 3] = Field(
-        default=3, description="mixing flavours; with 2, e mixes with one heavy flavour and the other is carried unmixed"
+        default=3, description="mixing; with 2, e mixes with one heavy flavour, the other is carried unmixed"
     )
-    ordering: Literal["normal", "inverted"] = Field(default="normal", description="of the masses; normal is the fit's best")
+    ordering: Literal["normal", "inverted"] = Field(default="normal", description="of the masses; normal fits best")
     mixing: bool = Field(default=True, description="off: flavours are carried without any conversion")
     self_interaction: bool = Field(default=True, description="neutrino-neutrino part of the Hamiltonian")
     matter: bool = Field(default=True, description="matter part of the Hamiltonian")
@@ -97,7 +97,7 @@ class FlavorOptions(Section):
     delta_cp: float | None = Field(default=None, ge=-2 * pi, le=2 * pi, description="rad")
     dm2_21: float | None = Field(default=None, ge=0.0, le=1.0, description="eV^2, m_2^2 - m_1^2")
     dm2_31: float | None = Field(
-        default=None, ge=-1.0, le=1.0, description="eV^2, m_3^2 - m_1^2 with its sign: > 0 normal, < 0 inverted ordering"
+        default=None, ge=-1.0, le=1.0, description="eV^2, m_3^2 - m_1^2 signed: > 0 normal, < 0 inverted"
     )
 
     @field_validator("number", mode="before")
@@ -144,7 +144,7 @@ class AdvectionOptions(Section):
     """Part one of the step, Eq. (13)."""
 
     scheme: Literal["adiabatic", "matrix"] = Field(
-        default="adiabatic", description="carry level populations (no numerical decoherence) or matrix elements (reference)"
+        default="adiabatic", description="carry populations (no numerical decoherence) or matrix elements (reference)"
     )
     reconstruction: Literal["linear", "constant"] = Field(
         default="linear", description="inside a cell; linear is second order where the field is smooth"
@@ -152,7 +152,7 @@ class AdvectionOptions(Section):
     diffusion_threshold: Positive = Field(
         default=0.05, description="optical depth of a cell from which face values turn centred, for the diffusion limit"
     )
-    cfl: float = Field(default=0.5, gt=0.0, le=1.0, description="time step over the shortest light-crossing time of a cell")
+    cfl: float = Field(default=0.5, gt=0.0, le=1.0, description="time step over the shortest light-crossing time")
 
     @model_validator(mode="after")
     def _limit(self) -> AdvectionOptions:
@@ -168,9 +168,9 @@ class AlignmentOptions(Section):
     """Part two of the step, Eq. (14)."""
 
     solver: Literal["local", "petsc"] = Field(
-        default="local", description="Newton iteration cell by cell, or PETSc SNES over all cells (slower, for comparison)"
+        default="local", description="Newton cell by cell, or PETSc SNES over all cells (slower, for comparison)"
     )
-    tolerance: float = Field(default=1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual; a few round-off errors")
+    tolerance: float = Field(default=1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual, near round-off")
     max_iterations: int = Field(default=50, ge=1, le=10000, description="regular cells need 1 to 7")
     on_failure: Literal["stop", "hold"] = Field(
         default="stop", description="stop the run, or keep the cell's previous alignment; a silent fallback is a defect"
@@ -190,7 +190,7 @@ class AlignmentOptions(Section):
 class SteadyOptions(Section):
     """Implicit solve for the stationary state."""
 
-    relative_tolerance: float = Field(default=1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first residual")
+    relative_tolerance: float = Field(default=1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first one")
     max_newton: int = Field(default=30, ge=1, le=10000, description="a star takes 4 to 10")
     max_krylov: int = Field(default=300, ge=1, le=100000, description="linear iterations in one Newton step")
 
@@ -206,7 +206,7 @@ class TransportOptions(Section):
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
     petsc: dict[str, str | float | int | bool] = Field(
-       default= default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
+        default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
     )
 
     @field_validator("petsc", mode="after")
