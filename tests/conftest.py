@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -84,6 +85,15 @@ def pytest_collection_finish(session):
     collected = ranks.gather([item.nodeid for item in session.items])
     if any(names != collected[0] for names in collected):
         pytest.exit("the ranks collected different tests", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    ranks = getattr(config, "ranks", None)
+    if ranks is not None and ranks.size > 1:
+        # A rank that ends with an error ends all of them: rank 0 must have printed its report by then.
+        sys.stdout.flush()
+        ranks.gather(None, abort_after=PATIENCE)
 
 
 def forbidden_skip(report, parallel: bool) -> str | None:
