@@ -1,0 +1,111 @@
+"""The matter that neutrinos travel through, as plain arrays on the cells of a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import UnphysicalInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_RANGES: dict[str, tuple[float, float, bool]] = {
+    # name: (lowest, highest, lowest value itself accepted)
+    "mass_density": (0.0, 1.0e17, False),
+    "temperature": (0.0, 1.0e3, False),
+    "electron_fraction": (0.0, 1.0, True),
+    "velocity": (-2.99792458e10, 2.99792458e10, False),
+    "neutron_fraction": (0.0, 1.0, True),
+    "proton_fraction": (0.0, 1.0, True),
+    "alpha_fraction": (0.0, 1.0, True),
+    "heavy_fraction": (0.0, 1.0, True),
+    "heavy_mass_number": (0.0, 1.0e4, True),
+    "heavy_charge_number": (0.0, 1.0e4, True),
+    "electron_chemical_potential": (-1.0e4, 1.0e4, True),
+    "nucleon_potential_difference": (-1.0e4, 1.0e4, True),
+}
+
+
+@dataclass
+class Fluid:
+    """Matter on n cells; every array has shape (n,), dtype float64.
+
+    The composition (six arrays) is either given whole or left out whole; the chemical potentials are
+    optional one by one. What is left out is computed by the equation of state of the rates in use.
+    """
+
+    mass_density: NDArray[np.float64]  #: g cm^-3
+    temperature: NDArray[np.float64]  #: MeV
+    electron_fraction: NDArray[np.float64]  #: electrons per baryon
+    velocity: NDArray[np.float64]  #: cm s^-1, radial (outwards positive)
+    neutron_fraction: NDArray[np.float64] | None = None  #: mass fraction of free neutrons
+    proton_fraction: NDArray[np.float64] | None = None  #: mass fraction of free protons
+    alpha_fraction: NDArray[np.float64] | None = None  #: mass fraction of alpha particles
+    heavy_fraction: NDArray[np.float64] | None = None  #: mass fraction of the representative nucleus
+    heavy_mass_number: NDArray[np.float64] | None = None  #: A of the representative nucleus
+    heavy_charge_number: NDArray[np.float64] | None = None  #: Z of the representative nucleus
+    electron_chemical_potential: NDArray[np.float64] | None = None  #: MeV, with the rest mass
+    nucleon_potential_difference: NDArray[np.float64] | None = None  #: muhat = mu_n - mu_p without rest masses, MeV
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                setattr(self, field.name, np.ascontiguousarray(value, dtype=np.float64))
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return int(self.mass_density.shape[0])
+
+    @property
+    def has_composition(self) -> bool:
+        """Whether all six composition arrays are present."""
+        return self.neutron_fraction is not None
+
+    def validate(self, first_cell: int = 0) -> None:
+        """Check shapes, NaN and physical ranges.
+
+        Parameters
+        ----------
+        first_cell
+            Global number of this object's first cell, for the message.
+
+        Raises
+        ------
+        UnphysicalInputError
+            Naming the field, the (global) cell, the value and the accepted range.
+        """
+        composition = [f.name for f in fields(self)[4:10]]
+        given = [name for name in composition if getattr(self, name) is not None]
+        if given and len(given) != len(composition):
+            missing = sorted(set(composition) - set(given))
+            raise UnphysicalInputError(f"fluid composition is incomplete: {', '.join(missing)} missing")
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if values is None:
+                continue
+            if values.shape != (self.size,):
+                raise UnphysicalInputError(
+                    f"fluid field {field.name} has shape {values.shape}, expected ({self.size},)"
+                )
+            low, high, closed = _RANGES[field.name]
+            good = (values >= low if closed else values > low) & (values <= high)
+            if not good.all():
+                cell = int(np.argmin(good))
+                bracket = "[" if closed else "("
+                raise UnphysicalInputError(
+                    f"fluid field {field.name} in cell {first_cell + cell} is {values[cell]!r}; "
+                    f"accepted: {bracket}{low:g}, {high:g}]"
+                )
+
+    def take(self, selection: slice | NDArray[np.integer]) -> Fluid:
+        """Return the fluid on a subset of the cells (a copy)."""
+        chosen = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            chosen[field.name] = None if value is None else value[selection].copy()
+        return Fluid(**chosen)

@@ -1,0 +1,142 @@
+"""The collision formulas of kernels.collisions over a range of cells, locked and mixed ones.
+
+mixed[cell] is the cell's row in projector, or -1 for a flavour-locked cell, whose levels are the
+components component[cell, species, level].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .collisions import (
+    DIAGONAL,
+    add_emission_absorption,
+    add_energy_coupling,
+    locked_moments,
+    locked_rate,
+    locked_rate_derivative,
+    mixed_moments,
+    mixed_rate,
+    mixed_rate_derivative,
+)
+
+
+@njit(cache=True)
+def moments(f, weight_0, weight_1, component, mixed, projector, out):
+    """out[cell, species, l, group, component] = 1/2 sum_m weight_l rho_c."""
+    for i in range(f.shape[0]):
+        if mixed[i] < 0:
+            out[i, :, :, :, DIAGONAL:] = 0.0
+            locked_moments(f[i], weight_0[i], weight_1[i], component[i], out[i, :, :, :, :DIAGONAL])
+        else:
+            mixed_moments(f[i], weight_0[i], weight_1[i], projector[mixed[i]], out[i])
+
+
+@njit(cache=True)
+def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel, ratio, mixed, gain, loss):
+    """gain, loss[cell, species, l, group, component]; identity = 0 gives their derivative along ``moments``."""
+    gain[:] = 0.0
+    loss[:] = 0.0
+    components = moments.shape[4]
+    for i in range(moments.shape[0]):
+        n = DIAGONAL if mixed[i] < 0 else components
+        if identity != 0.0:
+            add_emission_absorption(emissivity[i], absorption[i], gain[i], loss[i])
+        add_energy_coupling(
+            moments[i, :, :, :, :n],
+            identity,
+            kind,
+            amplitude,
+            kernel[:, i],
+            ratio,
+            gain[i, :, :, :, :n],
+            loss[i, :, :, :, :n],
+        )
+
+
+@njit(cache=True)
+def rate(f, cosine, scattering_0, scattering_1, component, mixed, projector, moments, gain, loss, out):
+    """C[cell, direction, species, group, level] in cm^-1."""
+    for i in range(f.shape[0]):
+        if mixed[i] < 0:
+            locked_rate(
+                f[i], cosine[i], scattering_0[i], scattering_1[i], component[i], moments[i], gain[i], loss[i], out[i]
+            )
+        else:
+            mixed_rate(
+                f[i],
+                cosine[i],
+                scattering_0[i],
+                scattering_1[i],
+                projector[mixed[i]],
+                moments[i],
+                gain[i],
+                loss[i],
+                out[i],
+            )
+
+
+@njit(cache=True)
+def rate_derivative(
+    f, df, cosine, scattering_0, scattering_1, component, mixed, projector, dmoments, gain, loss, dgain, dloss, out
+):
+    """Derivative of C along df, with dmoments, dgain, dloss those of df."""
+    for i in range(f.shape[0]):
+        if mixed[i] < 0:
+            locked_rate_derivative(
+                f[i],
+                df[i],
+                cosine[i],
+                scattering_0[i],
+                scattering_1[i],
+                component[i],
+                dmoments[i],
+                gain[i],
+                loss[i],
+                dgain[i],
+                dloss[i],
+                out[i],
+            )
+        else:
+            mixed_rate_derivative(
+                f[i],
+                df[i],
+                cosine[i],
+                scattering_0[i],
+                scattering_1[i],
+                projector[mixed[i]],
+                dmoments[i],
+                gain[i],
+                loss[i],
+                dgain[i],
+                dloss[i],
+                out[i],
+            )
+
+
+@njit(cache=True)
+def level_average(diagonal, weight_0, component, mixed, projector, out):
+    """out[cell, species, group, level] = sum_flavour |U_fk|^2 diagonal[cell, species, flavour, group].
+
+    In a mixed cell |U_fk|^2 is averaged over directions.
+    """
+    cells, species, groups, levels = out.shape
+    directions = weight_0.shape[1]
+    for i in range(cells):
+        if mixed[i] < 0:
+            for s in range(species):
+                for g in range(groups):
+                    for k in range(levels):
+                        out[i, s, g, k] = diagonal[i, s, component[i, s, k], g]
+        else:
+            q = projector[mixed[i]]
+            total = np.sum(weight_0[i])
+            for s in range(species):
+                for g in range(groups):
+                    for k in range(levels):
+                        value = 0.0
+                        for m in range(directions):
+                            for c in range(DIAGONAL):
+                                value += weight_0[i, m] * q[m, s, g, k, c] * diagonal[i, s, c, g]
+                        out[i, s, g, k] = value / total

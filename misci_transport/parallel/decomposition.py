@@ -1,0 +1,82 @@
+"""Which rank owns which cells, and the exchange of ghost cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ConfigurationError
+from .petsc import petsc, world
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Decomposition:
+    """A mesh of ``total`` cells cut into one contiguous range a rank, as a PETSc DMDA cuts it.
+
+    The DMDA has one degree of freedom a cell and carries the cut only: the state holds thousands of values
+    a cell, which would overflow 32-bit PETSc indices, and has its own face exchange.
+    """
+
+    def __init__(self, cells: int, comm: Any = None) -> None:
+        self.comm = world() if comm is None else comm
+        if cells < self.comm.size:
+            raise ConfigurationError(f"mesh has {cells} cells for {self.comm.size} ranks; accepted: at least one a rank")
+        self.total = cells
+        PETSc = petsc(self.comm)
+        self.dmda = PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=self.comm)
+        ((self.start, self.stop),) = self.dmda.getRanges()
+        self.bounds = np.array(self.comm.allgather(self.start) + [cells])
+
+    @property
+    def size(self) -> int:
+        """Number of cells of this rank."""
+        return int(self.stop - self.start)
+
+    @property
+    def cells(self) -> slice:
+        """This rank's range of the global cells."""
+        return slice(self.start, self.stop)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank owns the innermost cell."""
+        return bool(self.start == 0)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this rank owns the outermost cell."""
+        return bool(self.stop == self.total)
+
+    def owner(self, cell: int) -> int:
+        """Rank that owns a global cell."""
+        return int(np.searchsorted(self.bounds, cell, side="right") - 1)
+
+    def exchange(self, array: NDArray[np.float64], halo: int) -> None:
+        """Fill the ghost cells array[:halo] and array[-halo:] that other ranks own, along the first axis.
+
+        Ghost cells beyond the ends of the mesh are left as they are. Ranges shorter than the halo work:
+        every ghost cell comes from its owner.
+        """
+        if self.comm.size == 1:
+            return
+        requests = []
+        for ghost in [*range(self.start - halo, self.start), *range(self.stop, self.stop + halo)]:
+            if 0 <= ghost < self.total:
+                requests.append(self.comm.Irecv(array[ghost - self.start + halo], self.owner(ghost), tag=ghost))
+        for rank in range(self.comm.size):
+            if rank == self.comm.rank:
+                continue
+            low, high = int(self.bounds[rank]), int(self.bounds[rank + 1])
+            for ghost in [*range(low - halo, low), *range(high, high + halo)]:
+                if self.start <= ghost < self.stop:
+                    requests.append(self.comm.Isend(array[ghost - self.start + halo], rank, tag=ghost))
+        type(requests[0]).Waitall(requests) if requests else None
+
+    def gather(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Join the ranks' parts along the first axis; the whole array on every rank."""
+        if self.comm.size == 1:
+            return array
+        return np.concatenate(self.comm.allgather(np.ascontiguousarray(array)), axis=0)

@@ -1,0 +1,86 @@
+"""Advection of Eq. (13) on this rank's cells: finite volumes with an asymptotic-preserving face value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..kernels import advection as kernel
+from ..phase_space import HALO
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..parallel.decomposition import Decomposition
+    from ..phase_space import PhaseSpace
+    from .boundary import Boundary
+
+
+class AdvectionOperator:
+    """-div(v f) per phase-space volume, in cm^-1, on populations or on density-matrix components."""
+
+    def __init__(
+        self, phase_space: PhaseSpace, decomposition: Decomposition, boundary: Boundary, diffusion_threshold: float
+    ) -> None:
+        cells = decomposition.cells
+        angles = phase_space.angles
+        self.phase_space, self.decomposition, self.boundary = phase_space, decomposition, boundary
+        self.threshold = diffusion_threshold
+        self.area = np.ascontiguousarray(angles.face_area[cells.start : cells.stop + 1])
+        self.redistribution = np.ascontiguousarray(angles.redistribution[cells])
+        self.volume = np.ascontiguousarray(angles.volume[cells])
+        self.diamond = angles.diamond
+        self._width = np.ones(decomposition.size + 2)
+        self._width[1:-1] = phase_space.mesh.width[cells]
+        decomposition.exchange(self._width, 1)
+
+    def upwind_fraction(self, opacity: NDArray[np.float64]) -> NDArray[np.float64]:
+        """b[face, entry] of this rank's faces from opacity[cell, ...] in cm^-1 (ghost cells are exchanged)."""
+        cells = self.decomposition.size
+        entries = opacity[0].size
+        padded = np.zeros((cells + 2, entries))
+        padded[1:-1] = opacity.reshape(cells, entries)
+        self.decomposition.exchange(padded, 1)
+        out = np.empty((cells + 1, entries))
+        kernel.upwind_fraction(padded, self._width, self.threshold, out)
+        return out
+
+    def fill_ghosts(self, f: NDArray[np.float64]) -> None:
+        """Set the ghost cells of f[cell + 2 HALO, ...], from other ranks and from the boundaries."""
+        self.decomposition.exchange(f, HALO)
+        self.boundary.fill(f, self.phase_space.angles, self.decomposition)
+
+    def rate(
+        self,
+        f: NDArray[np.float64],
+        b: NDArray[np.float64],
+        out: NDArray[np.float64],
+        *,
+        second_order: bool,
+        fix_up: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """Fill out[cell, direction, ...] with df/dt over c, cm^-1.
+
+        Returns a f on the inner and outer face of this rank's range, (direction, entry), and the number of
+        negative angular values that were set to zero (only with ``fix_up``).
+        """
+        directions = f.shape[1]
+        entries = f[0, 0].size
+        flat = f.reshape(f.shape[0], directions, entries)
+        inner, outer = np.empty((directions, entries)), np.empty((directions, entries))
+        fixed = kernel.flux_divergence(
+            flat,
+            HALO,
+            b,
+            self.area,
+            self.redistribution,
+            self.diamond,
+            self.volume,
+            second_order,
+            fix_up,
+            out.reshape(-1, directions, entries),
+            inner,
+            outer,
+        )
+        return inner, outer, int(fixed)

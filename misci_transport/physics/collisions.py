@@ -1,0 +1,143 @@
+"""The collision term C of Eq. (13) on a range of cells, for level populations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..kernels import collision_batch
+from ..kernels.collisions import DIAGONAL, PAIR, SCATTERING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..phase_space import PhaseSpace
+    from ..rates import Rates
+    from .levels import LevelFrame
+
+_KIND = {"scattering": SCATTERING, "pair": PAIR}
+
+
+class CollisionOperator:
+    """C[populations] with the matrix structure of the module kernels.collisions.
+
+    Arrays are local to a rank: f[cell, direction, species, group, level]; results in cm^-1.
+    """
+
+    def __init__(self, phase_space: PhaseSpace, rates: Rates, cells: slice) -> None:
+        self.phase_space = phase_space
+        self.rates = rates
+        angles = phase_space.angles
+        self.weight_0 = np.ascontiguousarray(angles.weight_0[cells])
+        self.weight_1 = np.ascontiguousarray(angles.weight_1[cells])
+        self.cosine = self.weight_1 / self.weight_0
+        groups, components = phase_space.energy.size, phase_space.components
+        n = rates.scattering_0.shape[0]
+        weight = phase_space.energy.weight
+        self.ratio = weight[None, :] / weight[:, None]
+        self.kind = np.array([_KIND[c.kind] for c in rates.coupling], dtype=np.int64)
+        self.kernel = np.zeros((len(rates.coupling), n, 2, 2, groups, groups))
+        self.amplitude = np.zeros((len(rates.coupling), 2, components))
+        pairs = [(0, 1)] if phase_space.n_flavors == 2 else [(0, 1), (0, 2), (1, 2)]
+        for p, process in enumerate(rates.coupling):
+            self.kernel[p, :, 0], self.kernel[p, :, 1] = process.first, process.second
+            g = process.amplitude
+            self.amplitude[p, :, :DIAGONAL] = g**2
+            for j, (a, b) in enumerate(pairs):
+                self.amplitude[p, :, DIAGONAL + 2 * j] = g[:, a] * g[:, b]
+                self.amplitude[p, :, DIAGONAL + 2 * j + 1] = g[:, a] * g[:, b]
+        self._moments = np.zeros((n, 2, 2, groups, components))
+        self._gain, self._loss = np.zeros_like(self._moments), np.zeros_like(self._moments)
+        self._dmoments = np.zeros_like(self._moments)
+        self._dgain, self._dloss = np.zeros_like(self._moments), np.zeros_like(self._moments)
+
+    def moments(self, f: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:
+        """1/2 integral(mu^l rho_c dmu), shape (cell, species, l, group, component)."""
+        collision_batch.moments(
+            f, self.weight_0, self.weight_1, frame.component, frame.mixed, frame.projector, self._moments
+        )
+        return self._moments
+
+    def rate(self, f: NDArray[np.float64], frame: LevelFrame, out: NDArray[np.float64]) -> None:
+        """Fill out with C_k = <k|C[rho]|k>, cm^-1; keeps gain and loss for ``derivative`` and ``level_loss``."""
+        self.moments(f, frame)
+        self._fill(self._moments, 1.0, frame, self._gain, self._loss)
+        r = self.rates
+        collision_batch.rate(
+            f,
+            self.cosine,
+            r.scattering_0,
+            r.scattering_1,
+            frame.component,
+            frame.mixed,
+            frame.projector,
+            self._moments,
+            self._gain,
+            self._loss,
+            out,
+        )
+
+    def derivative(
+        self, f: NDArray[np.float64], df: NDArray[np.float64], frame: LevelFrame, out: NDArray[np.float64]
+    ) -> None:
+        """Fill out with dC along df at fixed eigenvectors, around the f of the last ``rate``."""
+        collision_batch.moments(
+            df, self.weight_0, self.weight_1, frame.component, frame.mixed, frame.projector, self._dmoments
+        )
+        self._fill(self._dmoments, 0.0, frame, self._dgain, self._dloss)
+        r = self.rates
+        collision_batch.rate_derivative(
+            f,
+            df,
+            self.cosine,
+            r.scattering_0,
+            r.scattering_1,
+            frame.component,
+            frame.mixed,
+            frame.projector,
+            self._dmoments,
+            self._gain,
+            self._loss,
+            self._dgain,
+            self._dloss,
+            out,
+        )
+
+    def transport_opacity(self, frame: LevelFrame) -> NDArray[np.float64]:
+        """Emission, absorption and transport scattering of each level, (cell, species, group, level) cm^-1."""
+        diagonal = self.rates.emissivity + self.rates.absorption
+        return self._average(diagonal, frame) + (self.rates.scattering_0 - self.rates.scattering_1)[..., None]
+
+    def level_loss(self, frame: LevelFrame) -> NDArray[np.float64]:
+        """gain + loss of each level around the f of the last ``rate`` (cell, species, group, level) cm^-1."""
+        diagonal = (self._gain + self._loss)[:, :, 0, :, :DIAGONAL].transpose(0, 1, 3, 2)
+        return self._average(np.ascontiguousarray(diagonal), frame)
+
+    def _average(self, diagonal: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:
+        cells, species, _, groups = diagonal.shape
+        out = np.empty((cells, species, groups, frame.component.shape[2]))
+        collision_batch.level_average(diagonal, self.weight_0, frame.component, frame.mixed, frame.projector, out)
+        return out
+
+    def _fill(
+        self,
+        moments: NDArray[np.float64],
+        identity: float,
+        frame: LevelFrame,
+        gain: NDArray[np.float64],
+        loss: NDArray[np.float64],
+    ) -> None:
+        collision_batch.gain_loss(
+            moments,
+            identity,
+            self.rates.emissivity,
+            self.rates.absorption,
+            self.kind,
+            self.amplitude,
+            self.kernel,
+            self.ratio,
+            frame.mixed,
+            gain,
+            loss,
+        )

@@ -1,0 +1,42 @@
+"""What the levels of a cell are made of: the link between populations and flavours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..phase_space import PhaseSpace
+
+
+@dataclass
+class LevelFrame:
+    """Eigenvectors of the Hamiltonian on a range of cells, in the form that collisions need.
+
+    A flavour-locked cell has the pure nu_e as its uppermost mixing level for all momenta; the heavy levels
+    are interchangeable for matter. Antineutrino levels ascend in -M^2, so the heavy ones run backwards.
+    """
+
+    component: NDArray[np.int64]  #: (cell, species, level) flavour component of a level, locked cells
+    mixed: NDArray[np.int64]  #: (cell,) row in projector, or -1 for a locked cell
+    projector: NDArray[np.float64]  #: (row, direction, species, group, level, component) <k|A|k> = sum projector A
+
+    @classmethod
+    def locked(cls, phase_space: PhaseSpace, cells: int) -> LevelFrame:
+        """All cells flavour-locked (also the frame of a run without mixing)."""
+        order = np.array([[1, 2, 0], [2, 1, 0]] if phase_space.n_flavors == 3 else [[1, 0, 2], [1, 0, 2]])
+        component = np.broadcast_to(order, (cells, 2, 3)).astype(np.int64)
+        return cls(
+            component.copy(),
+            np.full(cells, -1, dtype=np.int64),
+            np.zeros((0, *phase_space.cell_shape, phase_space.components)),
+        )
+
+    @property
+    def mixed_cells(self) -> NDArray[np.int64]:
+        """Local numbers of the cells that are not flavour-locked."""
+        return np.flatnonzero(self.mixed >= 0)

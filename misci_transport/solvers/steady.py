@@ -1,0 +1,243 @@
+r"""The stationary state of a snapshot: transport, collisions with blocking and alignment as one problem.
+
+    F(n) = v . grad n_k - <h_k| C[rho(n)] |h_k> = 0,    rho commuting with H[rho] in every cell
+
+PETSc SNES around PETSc KSP. The alignment is eliminated inside F (every evaluation aligns every cell); the
+Jacobian is exact at fixed eigenvectors, and the direct radial solves of each level are its preconditioner.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import ConvergenceError
+from ..parallel.petsc import petsc
+from ..phase_space import HALO
+from ..state import State
+from .radial_preconditioner import RadialPreconditioner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..parallel.decomposition import Decomposition
+    from ..phase_space import PhaseSpace
+    from ..physics.advection import AdvectionOperator
+    from ..physics.collisions import CollisionOperator
+    from ..physics.levels import LevelFrame
+
+logger = logging.getLogger(__name__)
+
+
+class Alignment(Protocol):
+    """What the solver needs from the alignment: eigenvectors for populations, updating the moments in place."""
+
+    def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
+        """Align every cell and return the frame."""
+        ...
+
+
+@dataclass
+class SteadyReport:
+    """How the stationary solution was found."""
+
+    converged: bool
+    reason: str
+    newton_iterations: int
+    krylov_iterations: int
+    residual_history: list[float] = field(default_factory=list)
+
+
+class SteadySolver:
+    """Newton-Krylov solution of F(n) = 0 on all ranks."""
+
+    def __init__(
+        self,
+        phase_space: PhaseSpace,
+        decomposition: Decomposition,
+        advection: AdvectionOperator,
+        collisions: CollisionOperator,
+        alignment: Alignment,
+        *,
+        relative_tolerance: float,
+        max_newton: int,
+        max_krylov: int,
+    ) -> None:
+        self.phase_space, self.decomposition = phase_space, decomposition
+        self.advection, self.collisions, self.alignment = advection, collisions, alignment
+        self.relative_tolerance, self.max_newton, self.max_krylov = relative_tolerance, max_newton, max_krylov
+        self.shape = (decomposition.size, *phase_space.cell_shape)
+        self.flat = (decomposition.size, phase_space.angles.size, int(np.prod(phase_space.cell_shape[1:])))
+        self.preconditioner = RadialPreconditioner(phase_space, decomposition)
+        self._ghosted = np.zeros((decomposition.size + 2 * HALO, *phase_space.cell_shape))
+        self._direction = np.zeros_like(self._ghosted)
+        self._moving = np.empty(self.shape)
+        self._colliding = np.empty(self.shape)
+
+    def solve(self, state: State) -> SteadyReport:
+        """Replace the populations and moments of ``state`` by the stationary ones.
+
+        Raises
+        ------
+        ConvergenceError
+            If SNES or KSP gives up; the message holds PETSc's reason and the residual.
+        """
+        PETSc = petsc(self.decomposition.comm)
+        self._moments = state.moments
+        self._prepare(state.owned)
+        self._start(state)
+        x = PETSc.Vec().createMPI((int(np.prod(self.shape)), None), comm=self.decomposition.comm)
+        x.getArray()[:] = state.owned.ravel()
+        snes = PETSc.SNES().create(self.decomposition.comm)
+        snes.setOptionsPrefix("misci_steady_")
+        snes.setFunction(self._function, x.duplicate())
+        size = x.getSizes()
+        jacobian = PETSc.Mat().createPython((size, size), _Jacobian(self), comm=self.decomposition.comm)
+        jacobian.setUp()
+        snes.setJacobian(self._update_jacobian, jacobian, jacobian)
+        snes.setType("newtonls")
+        # relative to the residual of an empty star: the first guess may be the solution already
+        snes.setTolerances(rtol=0.0, atol=self.relative_tolerance * self._empty_norm, stol=0.0, max_it=self.max_newton)
+        ksp = snes.getKSP()
+        ksp.setType("fgmres")
+        ksp.setGMRESRestart(self.max_krylov)
+        ksp.setTolerances(rtol=1.0e-6, max_it=self.max_krylov)
+        pc = ksp.getPC()
+        pc.setType("python")
+        pc.setPythonContext(_Preconditioner(self))
+        history: list[float] = []
+        snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
+        snes.setFromOptions()
+        try:
+            snes.solve(None, x)
+            return self._finish(PETSc, snes, x, history, state)
+        finally:
+            for thing in (snes, jacobian, x):
+                thing.destroy()
+
+    def _finish(self, PETSc: Any, snes: Any, x: Any, history: list[float], state: State) -> SteadyReport:
+        reason = snes.getConvergedReason()
+        report = SteadyReport(
+            reason > 0,
+            _name(PETSc.SNES.ConvergedReason, reason),
+            snes.getIterationNumber(),
+            snes.getLinearSolveIterations(),
+            history,
+        )
+        inner = _name(PETSc.KSP.ConvergedReason, snes.getKSP().getConvergedReason())
+        if reason > 0:
+            # the last evaluation may have been a trial of the line search: align once more at the solution
+            self._evaluate(x.getArray(readonly=True).reshape(self.shape))
+            state.owned[:] = x.getArray(readonly=True).reshape(self.shape)
+        if reason < 0:
+            raise ConvergenceError(
+                f"steady solve: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
+                f"and {report.krylov_iterations} Krylov iterations; residual {history[-1]:.3e} of {history[0]:.3e} at the start"
+            )
+        return report
+
+    def _note(self, history: list[float], norm: float) -> None:
+        history.append(float(norm))
+        logger.info("steady solve: iteration %d, residual %.3e", len(history) - 1, norm)
+
+    def _prepare(self, f: NDArray[np.float64]) -> None:
+        """Fix the scale of the residual: balance of a cell over its removal rate, an occupation."""
+        self.frame = self.alignment.align(f, self._moments)
+        opacity = self.collisions.transport_opacity(self.frame)
+        self.b = self.advection.upwind_fraction(opacity)
+        width = self.phase_space.mesh.width[self.decomposition.cells]
+        removal = opacity + 1.0 / width[:, None, None, None]
+        self.scale = 1.0 / removal[:, None]
+
+    def _start(self, state: State) -> None:
+        """One linear solve with the gains at the present state is the first guess."""
+        f = state.owned
+        self._evaluate(np.zeros(self.shape))
+        mine = float((((self._moving - self._colliding) * self.scale) ** 2).sum())
+        self._empty_norm = float(np.sqrt(self.decomposition.comm.allreduce(mine)))
+        self._evaluate(f)
+        self._factor()
+        residual = (self._colliding - self._moving) * self.advection.volume[:, :, None, None, None]
+        f += self.preconditioner.solve(residual.reshape(self.flat)).reshape(self.shape)
+
+    def _evaluate(self, f: NDArray[np.float64]) -> None:
+        """Align, then set _moving (advection), _colliding (C), frame and b for populations f."""
+        self.frame = self.alignment.align(f, self._moments)
+        self.b = self.advection.upwind_fraction(self.collisions.transport_opacity(self.frame))
+        self._ghosted[HALO:-HALO] = f
+        self.advection.fill_ghosts(self._ghosted)
+        self.advection.rate(self._ghosted, self.b, self._moving, second_order=False, fix_up=False)
+        np.negative(self._moving, out=self._moving)
+        self.collisions.rate(np.ascontiguousarray(f), self.frame, self._colliding)
+
+    def _function(self, _snes: Any, x: Any, r: Any) -> None:
+        self._evaluate(x.getArray(readonly=True).reshape(self.shape))
+        r.getArray()[:] = ((self._moving - self._colliding) * self.scale).ravel()
+
+    def _update_jacobian(self, _snes: Any, x: Any, jacobian: Any, _p: Any) -> None:
+        f = x.getArray(readonly=True).reshape(self.shape)
+        self._evaluate(f)
+        self._point = f.copy()
+        self._factor()
+        jacobian.assemble()
+
+    def _factor(self) -> None:
+        loss = self.collisions.level_loss(self.frame)
+        s0 = np.broadcast_to(self.collisions.rates.scattering_0[..., None], loss.shape)
+        s1 = np.broadcast_to(self.collisions.rates.scattering_1[..., None], loss.shape)
+        cells = self.decomposition.size
+        self.preconditioner.update(
+            self.b, (loss + s0).reshape(cells, -1), s0.reshape(cells, -1), s1.reshape(cells, -1)
+        )
+
+    def multiply(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Jacobian at fixed eigenvectors times v (local, flat)."""
+        df = np.ascontiguousarray(v.reshape(self.shape))
+        self._direction[HALO:-HALO] = df
+        self.decomposition.exchange(self._direction, HALO)
+        self._homogeneous_boundary()
+        self.advection.rate(self._direction, self.b, self._moving, second_order=False, fix_up=False)
+        self.collisions.derivative(self._point, df, self.frame, self._colliding)
+        return ((-self._moving - self._colliding) * self.scale).ravel()
+
+    def _homogeneous_boundary(self) -> None:
+        boundary = self.advection.boundary
+        type(boundary)(boundary.inner, boundary.outer).fill(
+            self._direction, self.phase_space.angles, self.decomposition
+        )
+
+    def precondition(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Approximate inverse of the Jacobian times r (local, flat)."""
+        source = r.reshape(self.shape) / self.scale * self.advection.volume[:, :, None, None, None]
+        return self.preconditioner.solve(source.reshape(self.flat)).ravel()
+
+
+class _Jacobian:
+    """PETSc's view of ``SteadySolver.multiply``."""
+
+    def __init__(self, solver: SteadySolver) -> None:
+        self.solver = solver
+
+    def mult(self, _mat: Any, x: Any, y: Any) -> None:
+        y.getArray()[:] = self.solver.multiply(x.getArray(readonly=True))
+
+
+class _Preconditioner:
+    """PETSc's view of ``SteadySolver.precondition``."""
+
+    def __init__(self, solver: SteadySolver) -> None:
+        self.solver = solver
+
+    def apply(self, _pc: Any, x: Any, y: Any) -> None:
+        y.getArray()[:] = self.solver.precondition(x.getArray(readonly=True))
+
+
+def _name(enumeration: Any, value: int) -> str:
+    """PETSc's own name of a convergence reason."""
+    for name, number in vars(enumeration).items():
+        if number == value and not name.startswith("_") and name not in ("ITERATING", "CONVERGED_ITERATING"):
+            return name
+    return str(value)
