@@ -1,0 +1,62 @@
+"""What collisions take from the neutrinos, the fluid receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..constants import ERG_PER_MEV, SPEED_OF_LIGHT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..phase_space import PhaseSpace
+
+
+@dataclass
+class Sources:
+    """To be added to the fluid, per volume and time; arrays (cell,)."""
+
+    energy: NDArray[np.float64]  #: erg cm^-3 s^-1
+    lepton_number: NDArray[np.float64]  #: electrons (minus positrons) cm^-3 s^-1
+    momentum: NDArray[np.float64]  #: radial, dyn cm^-3
+
+
+class Exchange:
+    """Moments of a collision term C[cell, direction, species, group, level] in cm^-1.
+
+    energy = -c sum w_0 n_g E_g C,  lepton number = -c sum w_0 n_g (C_nu - C_nubar),  momentum = -sum w_1 n_g E_g C
+
+    Sums run over levels: traces do not depend on the basis, and of all processes only charged currents
+    change Tr(rho - rhobar), so its loss is the fluid's gain of electron-lepton number.
+    """
+
+    def __init__(self, phase_space: PhaseSpace, cells: slice) -> None:
+        self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
+        self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
+        self.number = phase_space.number_weight
+        self.energy = self.number * phase_space.energy.center
+
+    def sources(self, collision: NDArray[np.float64]) -> Sources:
+        """Sources for a mean collision term of a step, or for that of a stationary state."""
+        trace = collision.sum(axis=4)
+        isotropic = np.einsum("im,imsg->isg", self.weight_0, trace)
+        forward = np.einsum("im,imsg->ig", self.weight_1, trace)
+        lepton = (isotropic[:, 0] - isotropic[:, 1]) @ self.number
+        return Sources(
+            -SPEED_OF_LIGHT * ERG_PER_MEV * (isotropic.sum(axis=1) @ self.energy),
+            -SPEED_OF_LIGHT * lepton,
+            -ERG_PER_MEV * (forward @ self.energy),
+        )
+
+    def content(self, populations: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Energy (MeV cm^-3) and numbers (cm^-3) of neutrinos and antineutrinos in each cell."""
+        isotropic = np.einsum("im,imsgk->isg", self.weight_0, populations)
+        numbers = isotropic @ self.number
+        return {
+            "energy": isotropic.sum(axis=1) @ self.energy,
+            "neutrinos": numbers[:, 0],
+            "antineutrinos": numbers[:, 1],
+        }
