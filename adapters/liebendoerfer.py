@@ -119,7 +119,7 @@ def read_profile(h_path: str | os.PathLike[str], r_path: str | os.PathLike[str] 
 
 
 def read_time_series(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float64]]:
-    """Columns of a t file by their published labels and in their published units (Time in ms)."""
+    """Columns of a t file by their published labels and units, but Time is in s: the header's "ms" is wrong."""
     source = _read_file(Path(path))
     if source.kind != "time dependent":
         raise ProfileError(f"{path}: this table holds {source.kind} data; accepted: time dependent (the t file)")

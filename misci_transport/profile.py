@@ -190,9 +190,9 @@ class Profile:
         """
         inside = self.faces[-1] if radius is None else float(radius)
         low, high = max(self.faces[0], outer.faces[0]), min(self.faces[-1], outer.faces[-1])
-        if not low < inside <= self.faces[-1] or not low <= inside < outer.faces[-1]:
+        if not (self.faces[0] < inside <= self.faces[-1] and outer.faces[0] <= inside < outer.faces[-1]):
             raise ProfileError(
-                f"joint at {inside:.6g} cm; accepted: ({low:.6g}, {high:.6g}] cm, covered by both profiles "
+                f"joint at {inside:.6g} cm; accepted: [{low:.6g}, {high:.6g}] cm, covered by both profiles "
                 f"(inner [{self.faces[0]:.6g}, {self.faces[-1]:.6g}], outer [{outer.faces[0]:.6g}, "
                 f"{outer.faces[-1]:.6g}])"
             )
@@ -206,7 +206,7 @@ class Profile:
         core_fluid, shell_fluid = core.fluid, shell.fluid
         if core_fluid.has_composition and not shell_fluid.has_composition:
             shell_fluid = replace(shell_fluid, **cold_composition(shell_fluid.electron_fraction))
-        merged = {}
+        merged: dict[str, Any] = {}
         for field in fields(Fluid):
             first, second = getattr(core_fluid, field.name), getattr(shell_fluid, field.name)
             merged[field.name] = None if first is None or second is None else np.concatenate([first, second])
@@ -287,6 +287,7 @@ class Profile:
             if name not in columns:
                 raise ProfileError(f"{path}: column {name!r} is missing; found {', '.join(columns)}")
         inner = _number(path, "inner_face", header["inner_face"]) if "inner_face" in header else 0.0
+        _require_increasing(path, "outer_face", columns["outer_face"], inner)
         profile = cls(
             faces=np.append(inner, columns.pop("outer_face")),
             lapse=columns.pop("lapse", None),
@@ -406,9 +407,7 @@ def read_reference(path: str | os.PathLike[str]) -> dict[str, Any]:
         for name in ("radius", *wanted):
             if name not in block:
                 raise ProfileError(f"{path}: column {name!r} is missing; found {', '.join(block)}")
-        if not (np.diff(block["radius"]) > 0.0).all():
-            row = int(np.argmin(np.diff(block["radius"]) > 0.0)) + 1
-            raise ProfileError(f"{path}: column 'radius' is not increasing at row {row}: {block['radius'][row]!r}")
+        _require_increasing(path, "radius", block["radius"], 0.0)
         if _HEATING[0] in block:
             reference["heating_radius"] = block["radius"]
             reference.update({name: block[name] for name in _HEATING})
@@ -582,11 +581,15 @@ def _write(
 
 def _read(path: Path, kind: str) -> tuple[dict[str, str], list[dict[str, NDArray[np.float64]]]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path}: cannot be read as text: {error}") from None
+    lines = text.splitlines()
     if not lines or not lines[0].startswith(_MAGIC + kind):
         raise ProfileError(f"{path}: line 1 is not {_MAGIC + kind!r}; this is not a {kind} table of misci_transport")
+    if not text.endswith("\n"):
+        # A file cut inside its last number would otherwise pass with a wrong value.
+        raise ProfileError(f"{path}: truncated at line {len(lines)}: it does not end with a newline")
     header: dict[str, str] = {}
     blocks: list[tuple[list[str], list[list[float]], int]] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -645,6 +648,16 @@ def _row(path: Path, number: int, line: str, names: list[str]) -> list[float]:
             raise ProfileError(f"{path}: line {number}: column {name!r} is {word!r}; accepted: a finite number")
         values.append(value)
     return values
+
+
+def _require_increasing(path: Path, name: str, values: NDArray[np.float64], start: float) -> None:
+    good = np.diff(values, prepend=start) > 0.0
+    if not good.all():
+        row = int(np.argmin(good))
+        raise ProfileError(
+            f"{path}: column {name!r} is {float(values[row])!r} in row {row + 1}; accepted: increasing radii greater "
+            f"than {start!r}"
+        )
 
 
 def _number(path: Path, key: str, text: str) -> float:
