@@ -23,10 +23,12 @@ _DEGENERATE_DENSITY = 1.0e11  # g/cc, below which the nucleons' blocking is left
 
 @njit(cache=True)
 def blocked_neutrons(neutron_density, proton_density, difference, mass_density, temperature):
-    """eta_np = (n_p - n_n) / (exp(-muhat/T) - 1), Bruenn 1985 Eq. C14 (cm^-3); the blocked protons are eta_np e^(-muhat/T).
+    """Return eta_np = (n_p - n_n) / (exp(-muhat/T) - 1), Bruenn 1985 Eq. C14 (cm^-3).
 
-    Never more than the targets there are: eta_np <= n_n and eta_pn <= n_p. This bound is the answer below 1e11 g/cc and
-    whenever the difference given does not fit the composition.
+    The blocked protons are eta_np exp(-muhat/T).
+
+    Never more than the targets there are: eta_np <= n_n and eta_pn <= n_p. This bound is the answer below 1e11 g/cc
+    and whenever the difference given does not fit the composition.
     """
     m = difference / temperature
     bound = min(neutron_density, proton_density * math.exp(min(m, 600.0)))
@@ -42,7 +44,7 @@ def blocked_neutrons(neutron_density, proton_density, difference, mass_density, 
 
 @njit(cache=True)
 def recoil_factor(energy, sign):
-    """Weak magnetism and recoil of the charged current, Horowitz 2002 Eq. 22 (sign + 1: neutrinos, - 1: antineutrinos)."""
+    """Weak magnetism and recoil of the charged current, Horowitz 2002 Eq. 22; sign is +1 (nu) or -1 (nubar)."""
     e = energy / NUCLEON_MASS
     g = AXIAL_COUPLING
     f2 = _ANOMALOUS

@@ -16,7 +16,7 @@ _TAIL = 40.0  # exp(-40) is below the rounding of the sum
 
 @njit(cache=True)
 def fermi(x):
-    """f = 1 / (exp(x) + 1), without overflow."""
+    """Return 1 / (exp(x) + 1), without overflow."""
     if x > 0.0:
         e = math.exp(-x)
         return e / (1.0 + e)
@@ -33,13 +33,13 @@ def net_electron_density(chemical_potential, temperature):
     mu = chemical_potential
     degenerate = max(mu - mass, 0.0)
     low = max(degenerate - _TAIL * temperature, 0.0)
-    panels = int(math.ceil((degenerate - low) / temperature / _PANEL + _TAIL / _PANEL))
+    panels = math.ceil((degenerate - low) / temperature / _PANEL + _TAIL / _PANEL)
     width = (degenerate + _TAIL * temperature - low) / panels
     a = mu / temperature
     p_low = math.sqrt(low * (low + 2.0 * mass))
     number = p_low**3 / 3.0
     slope = 0.0
-    for panel in range(panels):
+    for _ in range(panels):
         high = low + width
         p_high = math.sqrt(high * (high + 2.0 * mass))
         half = 0.5 * (p_high - p_low)
@@ -129,7 +129,7 @@ def nucleon_degeneracy(density, temperature):
     for _ in range(200):
         bottom = max(eta - _TAIL, 0.0)
         top = max(eta, 0.0) + _TAIL
-        panels = int(math.ceil((top - bottom) / _PANEL))
+        panels = math.ceil((top - bottom) / _PANEL)
         width = (top - bottom) / panels
         t_low = math.sqrt(bottom)
         total = 2.0 / 3.0 * t_low**3

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...constants import WEAK_MIXING
+from ...kernels.bremsstrahlung import bremsstrahlung
 from ...kernels.charged_current import charged_current
+from ...kernels.electron_scattering import electron_scattering
 from ...kernels.nucleon_scattering import nucleon_scattering
 from ...kernels.nucleus_scattering import nucleus_scattering
-from ...rates import ANTINEUTRINO, ELECTRON, NEUTRINO, Rates
+from ...kernels.pair_process import pair_process
+from ...rates import ANTINEUTRINO, ELECTRON, NEUTRINO, EnergyCoupling, Rates
 from .equation_of_state import LEAST_FRACTION, baryon_density, complete
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ...energy import EnergyGrid
     from ...fluid import Fluid
 
@@ -30,6 +36,17 @@ class BuiltinOptions:
     bremsstrahlung: bool = True  #: N + N <-> N + N + nu + nubar
     weak_magnetism: bool = False  #: weak magnetism and recoil of the charged current (Horowitz 2002)
     nucleon_potential: bool = True  #: symmetry potential in muhat, where the fluid gives no muhat itself
+
+
+def electron_couplings() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """C_V + C_A and C_V - C_A of nu_e, nu_mu, nu_tau with electrons, (flavour,) each.
+
+    C_V = 1/2 + 2 sin^2 theta_W and C_A = 1/2 for nu_e, both less by 1 for the others.
+    """
+    charged = np.array([1.0, 0.0, 0.0])
+    vector = -0.5 + 2.0 * WEAK_MIXING + charged
+    axial = -0.5 + charged
+    return vector + axial, vector - axial
 
 
 def builtin_rates(fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | None = None) -> Rates:
@@ -78,4 +95,27 @@ def builtin_rates(fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | No
     for species in (NEUTRINO, ANTINEUTRINO):
         rates.scattering_0[:, species] = zero
         rates.scattering_1[:, species] = one
+    weight = np.ascontiguousarray(energy.weight, dtype=np.float64)
+    matter = (fluid.temperature, fluid.electron_chemical_potential, center, weight)
+    left, right = electron_couplings()
+    shape = (fluid.size, 2, energy.size, energy.size)
+    if options.electron_scattering:
+        arrays = [np.empty(shape) for _ in range(4)]
+        electron_scattering(*matter, *arrays)
+        # For antineutrinos the left- and the right-handed electron exchange their parts.
+        for name, neutrino, antineutrino, i in (("I", left, right, 0), ("II", right, left, 2)):
+            amplitude = np.stack([neutrino, antineutrino])
+            rates.coupling.append(
+                EnergyCoupling(f"electron_scattering_{name}", "scattering", amplitude, arrays[i], arrays[i + 1])
+            )
+    if options.pair:
+        arrays = [np.empty(shape) for _ in range(4)]
+        pair_process(*matter, *arrays)
+        for name, coupling, i in (("I", left, 0), ("II", right, 2)):
+            amplitude = np.stack([coupling, coupling])
+            rates.coupling.append(EnergyCoupling(f"pair_{name}", "pair", amplitude, arrays[i], arrays[i + 1]))
+    if options.bremsstrahlung:
+        first, second = np.empty(shape), np.empty(shape)
+        bremsstrahlung(fluid.temperature, neutrons, protons, center, weight, first, second)
+        rates.coupling.append(EnergyCoupling("bremsstrahlung", "pair", np.ones((2, 3)), first, second))
     return rates

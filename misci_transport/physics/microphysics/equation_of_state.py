@@ -54,7 +54,7 @@ def nucleon_potential_difference(
     proton_fraction: NDArray[np.float64],
     nucleon_potential: bool = True,
 ) -> NDArray[np.float64]:
-    """muhat = mu_n - mu_p of two ideal Fermi gases (+ 428.4 MeV fm^3 (n_n - n_p)), without rest masses.
+    """Return muhat = mu_n - mu_p of two ideal Fermi gases (+ 428.4 MeV fm^3 (n_n - n_p)), without rest masses.
 
     Arguments (cell,) in g cm^-3, MeV, mass fractions; returns (cell,) MeV. Fractions below 1e-20 count as 1e-20.
     """
@@ -75,8 +75,8 @@ def composition(
 ) -> NDArray[np.float64]:
     """Saha equilibrium of n, p, alpha and a nucleus of A = 56 and Z/A = Y_e within [0.35, 0.5].
 
-    Arguments (cell,) in g cm^-3, MeV; returns (6, cell): X_n, X_p, X_alpha, X_heavy, A, Z. Above about 8e13 g cm^-3 all is
-    free nucleons; below 0.05 MeV the answer is that of 0.05 MeV.
+    Arguments (cell,) in g cm^-3, MeV; returns (6, cell): X_n, X_p, X_alpha, X_heavy, A, Z. Above about
+    8e13 g cm^-3 all is free nucleons; below 0.05 MeV the answer is that of 0.05 MeV.
     """
     out = np.empty((6, mass_density.size))
     fill_saha(

@@ -1,0 +1,47 @@
+"""Panels of a Gauss-Legendre rule that follow the steps of Fermi-Dirac occupations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ..constants import ELECTRON_MASS
+
+_OFFSET = np.array([-30.0, -18.0, -10.0, -4.0, 4.0, 10.0, 18.0, 30.0])
+
+
+@njit(cache=True)
+def momentum(energy):
+    """Return p = sqrt(E^2 - m_e^2), 0 below the rest mass (MeV)."""
+    return math.sqrt(max(energy * energy - ELECTRON_MASS * ELECTRON_MASS, 0.0))
+
+
+@njit(cache=True)
+def blocking_exponent(p, chemical_potential, temperature):
+    """(E - mu)/T at momentum p, E = sqrt(p^2 + m_e^2) (MeV)."""
+    return (math.sqrt(p * p + ELECTRON_MASS * ELECTRON_MASS) - chemical_potential) / temperature
+
+
+@njit(cache=True)
+def add_step(energy, temperature, low, high, points, count):
+    """Append the momenta of energy + (-30 ... 30) T that lie between low and high; returns the new count."""
+    for k in range(_OFFSET.size):
+        p = momentum(max(energy + _OFFSET[k] * temperature, 0.0))
+        if p > low and p < high:
+            points[count] = p
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def sort_points(points, count):
+    """Sort the first count entries in place (they are few)."""
+    for i in range(1, count):
+        value = points[i]
+        j = i - 1
+        while j >= 0 and points[j] > value:
+            points[j + 1] = points[j]
+            j -= 1
+        points[j + 1] = value
