@@ -1,0 +1,58 @@
+"""Checkpoints: the state of a run, independent of the number of ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..fields import Field
+from ..parallel.errors import collective
+from .output import write_fields
+from .read import open_checkpoint
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def write_checkpoint(path: str | os.PathLike[str], transport: Any, attributes: Mapping[str, Any]) -> Path:
+    """Write what a restart needs: ``transport.checkpoint()`` and the phase space that it belongs to. Collective."""
+    space = transport.phase_space
+    grids = [
+        Field("mesh/face", space.mesh.face, ("face",), "cm", "faces of the cells", "global"),
+        Field("energy/center", space.energy.center, ("group",), "MeV", "centres of the energy groups", "global"),
+    ]
+    fields = [*grids, *transport.checkpoint().values()]
+    return write_fields(path, fields, attributes, transport.decomposition, kind="checkpoint")
+
+
+def restore(path: str | os.PathLike[str], transport: Any) -> None:
+    """Put the state of a checkpoint into ``transport``. Collective; every rank reads its own cells.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is truncated, is not a checkpoint, or belongs to another mesh, directions, energies or flavours.
+    """
+    space = transport.phase_space
+    with collective(transport.decomposition.comm), open_checkpoint(path) as reader:
+        for name, mine in (("mesh/face", space.mesh.face), ("energy/center", space.energy.center)):
+            stored = reader.array(name)
+            if not np.array_equal(stored, mine):
+                raise CheckpointError(
+                    f"{path}: {name} of the checkpoint ({_range(stored)}) differs from that of the run ({_range(mine)})"
+                )
+        expected = (space.mesh.size, *space.cell_shape)
+        if reader.shape("populations") != expected:
+            raise CheckpointError(
+                f"{path}: populations have shape {reader.shape('populations')}; accepted for this run: {expected} "
+                "(cell, direction, species, group, level)"
+            )
+        transport.restore(reader)
+
+
+def _range(values: Any) -> str:
+    return f"{values.size} values from {values[0]:.6g} to {values[-1]:.6g}"
