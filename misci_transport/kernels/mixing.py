@@ -17,7 +17,7 @@ from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen2, eig
 
 @njit(cache=True, error_model="numpy")
 def ray_hamiltonian(moments, mu, potential, beta, strength, shift, n_flavors, base):
-    """Ray by ray: base = V (1 - beta mu) diag(1, 0, 0) + strength (D_0 - mu D_1) + shift_0 - mu shift_1, without a trace part.
+    """Base = V (1 - beta mu) diag(1, 0, 0) + strength (D_0 - mu D_1) + shift_0 - mu shift_1, without trace.
 
     What is left out of the neutrino-neutrino part is the mean of its heavy diagonal: a multiple of the identity that
     could swamp the small splittings of the heavy flavours.
@@ -237,11 +237,11 @@ def eigen_populations(density_matrix, previous, n_flavors, populations):
 def mixing_probabilities_batch(
     moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, probability
 ):
-    """`mixing_probabilities` over the leading cell axis of moments, potential, beta, shift and probability."""
+    """`mixing_probabilities` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         mixing_probabilities(
             moments[cell],
-            direction_cosine,
+            direction_cosine[cell],
             vacuum,
             potential[cell],
             beta[cell],
@@ -256,12 +256,12 @@ def mixing_probabilities_batch(
 def density_matrices_batch(
     populations, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
 ):
-    """`density_matrices` over the leading cell axis."""
+    """`density_matrices` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         density_matrices(
             populations[cell],
             moments[cell],
-            direction_cosine,
+            direction_cosine[cell],
             vacuum,
             potential[cell],
             beta[cell],
@@ -276,12 +276,12 @@ def density_matrices_batch(
 def project_batch(
     density_matrix, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, populations
 ):
-    """`project` over the leading cell axis."""
+    """`project` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         project(
             density_matrix[cell],
             moments[cell],
-            direction_cosine,
+            direction_cosine[cell],
             vacuum,
             potential[cell],
             beta[cell],
@@ -294,6 +294,6 @@ def project_batch(
 
 @njit(cache=True, error_model="numpy")
 def eigen_populations_batch(density_matrix, previous, n_flavors, populations):
-    """`eigen_populations` over the leading cell axis."""
+    """`eigen_populations` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(density_matrix.shape[0]):
         eigen_populations(density_matrix[cell], previous[cell], n_flavors, populations[cell])
