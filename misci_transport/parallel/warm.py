@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import ParallelError
+from .errors import collective
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,6 @@ def _turn(comm: MPI.Comm) -> int:
     return _NODE_ROOT if first_of_node else _OTHER
 
 
-def _meet(comm: MPI.Comm, error: BaseException | None) -> None:
-    """Wait for all ranks; raise ParallelError if one of them failed (the caller re-raises its own error)."""
-    words = None if error is None else f"{type(error).__name__}: {error}"
-    for rank, message in enumerate(comm.allgather(words)):
-        if message is not None:
-            raise ParallelError(f"rank {rank} failed while kernels were compiled: {message}")
-
-
 @contextmanager
 def first_on_root(comm: MPI.Comm | None) -> Iterator[None]:
     """Run the body on rank 0, then once on each other node, then on all other ranks.
@@ -57,14 +49,7 @@ def first_on_root(comm: MPI.Comm | None) -> Iterator[None]:
         yield
         return
     mine = _turn(comm)
-    for _ in range(mine):
-        _meet(comm, None)
-    try:
-        yield
-    except BaseException as error:
-        try:
-            _meet(comm, error)
-        except ParallelError:
-            raise error from None
-    for _ in range(_OTHER + 1 - mine):
-        _meet(comm, None)
+    for turn in (_ROOT, _NODE_ROOT, _OTHER):
+        with collective(comm):
+            if turn == mine:
+                yield

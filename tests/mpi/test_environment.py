@@ -68,7 +68,7 @@ def test_failure_while_compiling_reaches_all_ranks(comm, culprit):
         with pytest.raises(ZeroDivisionError, match="no code"):
             compile_kernels()
     else:
-        with pytest.raises(ParallelError, match=f"rank {failing} failed .* ZeroDivisionError: no code"):
+        with pytest.raises(ParallelError, match=f"rank {failing}.*ZeroDivisionError: no code"):
             compile_kernels()
     assert comm.allreduce(1) == comm.size
 
