@@ -542,6 +542,9 @@ def newton(
     matrix,
     step,
     trial,
+    step_back,
+    other_output,
+    other_jacobian,
 ):
     """Solve D_out(D) = D for one cell from the guess x (overwritten); returns (status, updates, relative residual).
 
@@ -607,6 +610,26 @@ def newton(
                 strength, shift, n_flavors, have_jacobian, lane, output, jacobian,
             )  # fmt: skip
             next_norm = distance(trial, output, n)
+            if not next_norm <= 0.1 * norm:
+                # A long step leaves the curved set of aligned states; one plain iteration puts it back on it.
+                for a in range(n):
+                    step_back[a] = output[a]
+                other_bound, other_gap, other_crossed = evaluate(
+                    step_back, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential,
+                    beta, strength, shift, n_flavors, have_jacobian, lane, other_output, other_jacobian,
+                )  # fmt: skip
+                other_norm = distance(step_back, other_output, n)
+                if not next_norm <= other_norm:
+                    next_norm = other_norm
+                    bound = other_bound
+                    gap = other_gap
+                    crossed = other_crossed
+                    for a in range(n):
+                        trial[a] = step_back[a]
+                        output[a] = other_output[a]
+                        if have_jacobian:
+                            for b in range(n):
+                                jacobian[a, b] = other_jacobian[a, b]
             if next_norm <= (1.0 - 1.0e-4 * damping) * norm:
                 descended = True
                 break
@@ -654,6 +677,9 @@ def align_batch(
     trial = np.empty(2 * d)
     jacobian = np.empty((2 * d, 2 * d))
     matrix = np.empty((2 * d, 2 * d))
+    step_back = np.empty(2 * d)
+    other_output = np.empty(2 * d)
+    other_jacobian = np.empty((2 * d, 2 * d))
     trace = np.empty(2)
     for cell in range(populations.shape[0]):
         scale = number_sums(populations[cell], weight_0[cell], weight_1[cell], number_weight, n_flavors, trace)
@@ -667,7 +693,7 @@ def align_batch(
         code, count, error = newton(
             x, scale, populations[cell], weight_0[cell], weight_1[cell], direction_cosine[cell], number_weight, vacuum,
             potential[cell], beta[cell], strength, shift[cell], n_flavors, tolerance, max_iterations, lane, output,
-            jacobian, matrix, step, trial,
+            jacobian, matrix, step, trial, step_back, other_output, other_jacobian,
         )  # fmt: skip
         status[cell] = code
         iterations[cell] = count
