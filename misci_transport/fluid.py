@@ -102,6 +102,20 @@ class Fluid:
                     f"accepted: {bracket}{low:g}, {high:g}]"
                 )
 
+    def equals(self, other: Fluid) -> bool:
+        """Whether all fields hold the same values."""
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if (mine is None) != (theirs is None):
+                return False
+            if mine is not None and not np.array_equal(mine, theirs):
+                return False
+        return True
+
+    def copy(self) -> Fluid:
+        """A copy with arrays of its own."""
+        return self.take(slice(None))
+
     def take(self, selection: slice | NDArray[np.integer]) -> Fluid:
         """Return the fluid on a subset of the cells (a copy)."""
         chosen = {}

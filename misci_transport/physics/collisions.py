@@ -104,6 +104,10 @@ class CollisionOperator:
             out,
         )
 
+    def component_means(self) -> NDArray[np.float64]:
+        """Occupations of the diagonal components, averaged over directions, of the last ``moments``."""
+        return self._moments[:, :, 0, :, :DIAGONAL]
+
     def transport_opacity(self, frame: LevelFrame) -> NDArray[np.float64]:
         """Emission, absorption and transport scattering of each level, (cell, species, group, level) cm^-1."""
         diagonal = self.rates.emissivity + self.rates.absorption

@@ -42,13 +42,10 @@ class RadialPreconditioner:
         scattering_0: NDArray[np.float64],
         scattering_1: NDArray[np.float64],
     ) -> None:
-        """Factor for local arrays b[face, entry] and loss, scattering_0, scattering_1[cell, entry] (cm^-1)."""
-        a, gather = self.angles, self.decomposition.gather
-        inner_faces = self._to_entries(gather(b[:-1]))
-        last = self.decomposition.comm.bcast(b[-1], root=self.decomposition.comm.size - 1)
-        self.b[:, :-1] = inner_faces
-        self.b[:, -1] = last[self.mine]
-        losses, s0, s1 = (self._to_entries(gather(x)) for x in (loss, scattering_0, scattering_1))
+        """Factor for whole-mesh arrays b[face, entry] and loss, scattering_0, scattering_1[cell, entry] (cm^-1)."""
+        a = self.angles
+        self.b[:] = self._to_entries(b)
+        losses, s0, s1 = (self._to_entries(x) for x in (loss, scattering_0, scattering_1))
         for j in range(self.inverse.shape[0]):
             radial_solve.factor(
                 a.face_area,

@@ -18,6 +18,7 @@ from ..errors import ConvergenceError
 from ..parallel.petsc import petsc
 from ..phase_space import HALO
 from ..state import State
+from .coarse_correction import CoarseCorrection
 from .radial_preconditioner import RadialPreconditioner
 
 if TYPE_CHECKING:
@@ -72,13 +73,17 @@ class SteadySolver:
         self.shape = (decomposition.size, *phase_space.cell_shape)
         self.flat = (decomposition.size, phase_space.angles.size, int(np.prod(phase_space.cell_shape[1:])))
         self.preconditioner = RadialPreconditioner(phase_space, decomposition)
+        self.coarse = CoarseCorrection(phase_space, decomposition)
         self._ghosted = np.zeros((decomposition.size + 2 * HALO, *phase_space.cell_shape))
         self._direction = np.zeros_like(self._ghosted)
         self._moving = np.empty(self.shape)
         self._colliding = np.empty(self.shape)
 
-    def solve(self, state: State) -> SteadyReport:
+    def solve(self, state: State, equilibrium: NDArray[np.float64] | None = None) -> SteadyReport:
         """Replace the populations and moments of ``state`` by the stationary ones.
+
+        ``equilibrium``, occupations with the shape of the populations: the first guess takes the partners of
+        pair processes from there, so that heavy flavours have a source from the start.
 
         Raises
         ------
@@ -87,6 +92,8 @@ class SteadySolver:
         """
         PETSc = petsc(self.decomposition.comm)
         self._moments = state.moments
+        if equilibrium is not None:
+            state.owned[:] = equilibrium
         self._prepare(state.owned)
         self._start(state)
         x = PETSc.Vec().createMPI((int(np.prod(self.shape)), None), comm=self.decomposition.comm)
@@ -104,11 +111,13 @@ class SteadySolver:
         ksp = snes.getKSP()
         ksp.setType("fgmres")
         ksp.setGMRESRestart(self.max_krylov)
-        ksp.setTolerances(rtol=1.0e-6, max_it=self.max_krylov)
+        ksp.setTolerances(rtol=1.0e-3, max_it=self.max_krylov)
+        snes.setUseEW(True, version=2, rtol_0=1.0e-2, rtol_max=1.0e-1)
         pc = ksp.getPC()
         pc.setType("python")
         pc.setPythonContext(_Preconditioner(self))
         history: list[float] = []
+        self.krylov = 0
         snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
         snes.setFromOptions()
         try:
@@ -141,19 +150,18 @@ class SteadySolver:
 
     def _note(self, history: list[float], norm: float) -> None:
         history.append(float(norm))
-        logger.info("steady solve: iteration %d, residual %.3e", len(history) - 1, norm)
+        logger.info("steady solve: iteration %d, residual %.3e, Krylov %d", len(history) - 1, norm, self.krylov)
 
     def _prepare(self, f: NDArray[np.float64]) -> None:
         """Fix the scale of the residual: balance of a cell over its removal rate, an occupation."""
-        self.frame = self.alignment.align(f, self._moments)
-        opacity = self.collisions.transport_opacity(self.frame)
-        self.b = self.advection.upwind_fraction(opacity)
+        self._evaluate_collisions(f)
         width = self.phase_space.mesh.width[self.decomposition.cells]
-        removal = opacity + 1.0 / width[:, None, None, None]
+        scattering = self.collisions.rates.scattering_0[..., None]
+        removal = self.collisions.level_loss(self.frame) + scattering + 1.0 / width[:, None, None, None]
         self.scale = 1.0 / removal[:, None]
 
     def _start(self, state: State) -> None:
-        """One linear solve with the gains at the present state is the first guess."""
+        """The first guess: one radial solve of each level, with gains and losses frozen at the present state."""
         f = state.owned
         self._evaluate(np.zeros(self.shape))
         mine = float((((self._moving - self._colliding) * self.scale) ** 2).sum())
@@ -163,15 +171,19 @@ class SteadySolver:
         residual = (self._colliding - self._moving) * self.advection.volume[:, :, None, None, None]
         f += self.preconditioner.solve(residual.reshape(self.flat)).reshape(self.shape)
 
+    def _evaluate_collisions(self, f: NDArray[np.float64]) -> None:
+        """Align, then set frame and _colliding (C) for populations f."""
+        self.frame = self.alignment.align(f, self._moments)
+        self.collisions.rate(np.ascontiguousarray(f), self.frame, self._colliding)
+
     def _evaluate(self, f: NDArray[np.float64]) -> None:
         """Align, then set _moving (advection), _colliding (C), frame and b for populations f."""
-        self.frame = self.alignment.align(f, self._moments)
+        self._evaluate_collisions(f)
         self.b = self.advection.upwind_fraction(self.collisions.transport_opacity(self.frame))
         self._ghosted[HALO:-HALO] = f
         self.advection.fill_ghosts(self._ghosted)
         self.advection.rate(self._ghosted, self.b, self._moving, second_order=False, fix_up=False)
         np.negative(self._moving, out=self._moving)
-        self.collisions.rate(np.ascontiguousarray(f), self.frame, self._colliding)
 
     def _function(self, _snes: Any, x: Any, r: Any) -> None:
         self._evaluate(x.getArray(readonly=True).reshape(self.shape))
@@ -185,13 +197,15 @@ class SteadySolver:
         jacobian.assemble()
 
     def _factor(self) -> None:
+        cells, dec = self.decomposition.size, self.decomposition
         loss = self.collisions.level_loss(self.frame)
         s0 = np.broadcast_to(self.collisions.rates.scattering_0[..., None], loss.shape)
         s1 = np.broadcast_to(self.collisions.rates.scattering_1[..., None], loss.shape)
-        cells = self.decomposition.size
-        self.preconditioner.update(
-            self.b, (loss + s0).reshape(cells, -1), s0.reshape(cells, -1), s1.reshape(cells, -1)
-        )
+        whole = [dec.gather(x.reshape(cells, -1)) for x in (loss + s0, s0, s1)]
+        last = dec.comm.bcast(self.b[-1:], root=dec.comm.size - 1)
+        b = np.concatenate([dec.gather(self.b[:-1]), last])
+        self.preconditioner.update(b, *whole)
+        self.coarse.update(self.collisions, self.frame, b, *whole)
 
     def multiply(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Jacobian at fixed eigenvectors times v (local, flat)."""
@@ -210,9 +224,18 @@ class SteadySolver:
         )
 
     def precondition(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Approximate inverse of the Jacobian times r (local, flat)."""
-        source = r.reshape(self.shape) / self.scale * self.advection.volume[:, :, None, None, None]
-        return self.preconditioner.solve(source.reshape(self.flat)).ravel()
+        """Approximate inverse of the Jacobian times r (local, flat).
+
+        The radial solves of the levels, then the coarse correction of what they leave.
+        """
+        self.krylov += 1
+        balance = self.advection.volume[:, :, None, None, None] / self.scale
+        source = r.reshape(self.shape) * balance
+        z = self.preconditioner.solve(source.reshape(self.flat)).reshape(self.shape)
+        if self.coarse.cells:
+            rest = (r - self.multiply(z.ravel())).reshape(self.shape) * balance
+            self.coarse.solve(rest, z)
+        return z.ravel()
 
 
 class _Jacobian:

@@ -1,0 +1,360 @@
+"""The object that a host code holds, and that the command line uses in the same way."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .constants import ATOMIC_MASS_UNIT, FERMI_POTENTIAL, SPEED_OF_LIGHT
+from .energy import EnergyGrid
+from .errors import ConfigurationError, UnphysicalInputError
+from .fields import Field
+from .options import TransportOptions
+from .parallel.decomposition import Decomposition
+from .phase_space import PhaseSpace
+from .physics.advection import AdvectionOperator
+from .physics.boundary import Boundary
+from .physics.collisions import CollisionOperator
+from .physics.exchange import Exchange, Sources
+from .physics.hamiltonian import Hamiltonian
+from .physics.interactions import RateSource
+from .physics.mixing import LocalMixing, NoMixing
+from .physics.radiation import radiation_fields
+from .quadrature import AngularGrid
+from .solvers.steady import SteadyReport, SteadySolver
+from .state import State
+from .stepper import Stepper, StepResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .fluid import Fluid
+    from .grid import RadialMesh
+
+logger = logging.getLogger(__name__)
+
+
+class Transport:
+    """Neutrino transport in local mixing equilibrium on one mesh.
+
+    Parameters
+    ----------
+    mesh
+        The whole mesh, equal on all ranks.
+    options
+        Checked options; None takes the defaults.
+    comm
+        MPI communicator; None takes MPI.COMM_WORLD. PETSc is started on it if it is not running.
+    boundary
+        What enters through the ends; the default is a centre inside and free outflow outside.
+    """
+
+    def __init__(
+        self,
+        mesh: RadialMesh,
+        options: TransportOptions | None = None,
+        comm: Any = None,
+        boundary: Boundary | None = None,
+    ) -> None:
+        self.options = options = TransportOptions() if options is None else options
+        self.rate_source = RateSource(options.collisions)
+        energy = self.rate_source.energy_grid() or EnergyGrid.logarithmic(
+            options.energy.minimum, options.energy.maximum, options.energy.groups
+        )
+        self.phase_space = PhaseSpace(mesh, _angles(mesh, options), energy, options.flavors.number)
+        self.decomposition = Decomposition(mesh.size, comm)
+        self.boundary = boundary or Boundary()
+        self.state = State.empty(self.phase_space, self.decomposition.size)
+        self.advection = AdvectionOperator(
+            self.phase_space, self.decomposition, self.boundary, options.advection.diffusion_threshold
+        )
+        self.exchange = Exchange(self.phase_space, self.decomposition.cells)
+        self.hamiltonian = Hamiltonian.from_options(options.flavors, energy)
+        self.mixing: NoMixing | LocalMixing
+        if options.flavors.mixing:
+            self.mixing = LocalMixing(self.phase_space, self.decomposition, self.hamiltonian, options.alignment)
+        else:
+            self.mixing = NoMixing(self.phase_space, self.decomposition.cells)
+        self.stepper = Stepper(
+            self.phase_space,
+            self.decomposition,
+            self.advection,
+            second_order=options.advection.reconstruction == "linear",
+            matrix_scheme=options.advection.scheme == "matrix",
+        )
+        self.fluid: Fluid | None = None
+        self.sources: Sources | None = None
+        self._collisions: CollisionOperator | None = None
+        self._frame = NoMixing(self.phase_space, self.decomposition.cells).frame
+        self._aligned = False
+        self._totals: dict[str, float] = {}
+        self._steady: SteadyReport | None = None
+
+    def step(self, fluid: Fluid, dt: float) -> Sources:
+        """Advance the neutrinos by dt seconds over ``fluid`` (this rank's cells); the sources of the step.
+
+        Raises
+        ------
+        UnphysicalInputError, ConvergenceError
+            Before the state is changed, respectively naming the cell that failed.
+        """
+        if dt > self.max_dt() * (1.0 + 1.0e-12) / self.options.advection.cfl:
+            raise UnphysicalInputError(
+                f"time step is {dt:.6e} s; accepted: at most {self.max_dt() / self.options.advection.cfl:.6e} s "
+                "(light crossing of a cell)"
+            )
+        collisions = self._set_fluid(fluid)
+        if not self._aligned:
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
+            self._aligned = True
+        result, self._frame = self.stepper.step(self.state, collisions, self.mixing, self._frame, dt)
+        self._book(result, dt)
+        self.sources = result.sources
+        return result.sources
+
+    def solve_steady(self, fluid: Fluid) -> SteadyReport:
+        """Replace the state by the stationary one over ``fluid`` (this rank's cells).
+
+        Raises
+        ------
+        UnphysicalInputError, ConvergenceError
+        """
+        collisions = self._set_fluid(fluid)
+        steady = self.options.steady
+        solver = SteadySolver(
+            self.phase_space,
+            self.decomposition,
+            self.advection,
+            collisions,
+            self.mixing,
+            relative_tolerance=steady.relative_tolerance,
+            max_newton=steady.max_newton,
+            max_krylov=steady.max_krylov,
+            petsc_options=self.options.petsc,
+        )
+        self._steady = solver.solve(self.state)
+        self._frame = solver.frame
+        self._aligned = True
+        rate = np.empty_like(self.state.owned)
+        collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
+        self.sources = self.exchange.sources(rate)
+        return self._steady
+
+    def max_dt(self) -> float:
+        """Largest accepted step in seconds: cfl times the light crossing of the smallest phase-space cell."""
+        angles = self.phase_space.angles
+        leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
+        leaving = leaving + np.maximum(angles.redistribution[:, 1:], 0.0)
+        return float(self.options.advection.cfl * (angles.volume / leaving).min() / SPEED_OF_LIGHT)
+
+    def fields(self) -> list[Field]:
+        """Everything worth writing after the last step or solve (collective)."""
+        phase_space, cells = self.phase_space, self.decomposition.cells
+        angles, mesh = phase_space.angles, phase_space.mesh
+        if self.fluid is None or self._collisions is None:
+            raise ConfigurationError("no fluid yet; accepted: a step or a steady solve before fields are asked for")
+        fields = [
+            Field("mesh/face", mesh.face, ("face",), "cm", "cell faces", "global"),
+            Field("energy/center", phase_space.energy.center, ("group",), "MeV", "group centres", "global"),
+            Field("energy/edge", phase_space.energy.edge, ("group_edge",), "MeV", "group edges", "global"),
+            Field("energy/weight", phase_space.energy.weight, ("group",), "MeV^3", "integral(E^2 dE)", "global"),
+            Field(
+                "angles/direction_cosine",
+                np.ascontiguousarray(angles.direction_cosine[cells]),
+                ("cell", "direction"),
+                "1",
+                "mean direction cosine",
+            ),
+            Field(
+                "angles/weight", np.ascontiguousarray(angles.weight_0[cells]), ("cell", "direction"), "1", "integral(dmu)"
+            ),
+        ]
+        for name, unit in (
+            ("mass_density", "g/cm^3"),
+            ("temperature", "MeV"),
+            ("electron_fraction", "1"),
+            ("velocity", "cm/s"),
+        ):
+            fields.append(Field(f"fluid/{name}", getattr(self.fluid, name), ("cell",), unit, name.replace("_", " ")))
+        fields += radiation_fields(
+            phase_space, self.decomposition, self.advection, self._collisions, self.state.populations, self._frame
+        )
+        if self.sources is not None:
+            baryons = self.fluid.mass_density / ATOMIC_MASS_UNIT
+            s = self.sources
+            fields += [
+                Field("sources/energy", s.energy, ("cell",), "erg/cm^3/s", "energy given to the fluid"),
+                Field("sources/lepton_number", s.lepton_number, ("cell",), "1/cm^3/s", "electrons given to the fluid"),
+                Field("sources/momentum", s.momentum, ("cell",), "dyn/cm^3", "radial momentum given to the fluid"),
+                Field("sources/heating_per_baryon", s.energy / baryons, ("cell",), "erg/s", "energy source per baryon"),
+                Field(
+                    "sources/deleptonization_per_baryon",
+                    s.lepton_number / baryons,
+                    ("cell",),
+                    "1/s",
+                    "electron source per baryon",
+                ),
+            ]
+        fields += self._mixing_fields()
+        fields.append(self._population_field())
+        return fields
+
+    def ledger(self) -> dict[str, float]:
+        """Totals over all steps and ranks, over the whole sphere (per area in plane symmetry); MeV and numbers."""
+        comm, factor = self.decomposition.comm, self.phase_space.mesh.full_sphere
+        names = sorted({name for part in comm.allgather(sorted(self._totals)) for name in part})
+        totals = {}
+        for name in names:
+            scale = 1.0 if name.startswith("count ") else factor
+            totals[name] = scale * float(comm.allreduce(self._totals.get(name, 0.0)))
+        return totals
+
+    def alignment_summary(self) -> dict[str, float]:
+        """Counts over all cells and ranks of the last alignment, and the largest residual."""
+        comm = self.decomposition.comm
+        status = self.mixing.status
+        summary: dict[str, float] = {
+            "cells": float(self.decomposition.total),
+            "locked": float(comm.allreduce(int(self.mixing.locked.sum()))),
+            "failed": float(comm.allreduce(int(self.mixing.failed.sum()))),
+            "iterations": float(comm.allreduce(int(self.mixing.iterations.sum()))),
+        }
+        largest = float(self.mixing.residual.max()) if status.size else 0.0
+        summary["largest residual"] = float(max(comm.allgather(largest)))
+        return summary
+
+    def checkpoint(self) -> dict[str, Field]:
+        """What a restart needs, independent of the number of ranks."""
+        held = {
+            "populations": self._population_field(),
+            "moments": Field(
+                "moments", self.state.moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"
+            ),
+            "time": Field("time", np.array(self.state.time), (), "s", "time", "global"),
+            "step": Field("step", np.array(float(self.state.step)), (), "1", "steps taken", "global"),
+        }
+        # the totals are kept on rank 0 alone, so that their sum over ranks survives any number of ranks
+        for name, value in self._gathered_totals().items():
+            key = f"ledger/{name}"
+            held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
+        return held
+
+    def restore(self, held: dict[str, NDArray[np.float64]]) -> None:
+        """Take up a checkpoint: whole arrays, of which every rank takes its cells.
+
+        Raises
+        ------
+        ConfigurationError
+            If the arrays do not fit this mesh, naming both shapes.
+        """
+        cells = self.decomposition.cells
+        expected = (self.decomposition.total, *self.phase_space.cell_shape)
+        populations = np.asarray(held["populations"])
+        if populations.shape != expected:
+            raise ConfigurationError(f"checkpoint populations have shape {populations.shape}; accepted here: {expected}")
+        self.state.owned[:] = populations[cells]
+        self.state.moments[:] = np.asarray(held["moments"])[cells]
+        self.state.time, self.state.step = float(held["time"]), int(held["step"])
+        self._totals = {}
+        if self.decomposition.is_first:
+            self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
+        self._aligned = False
+
+    def _gathered_totals(self) -> dict[str, float]:
+        comm = self.decomposition.comm
+        names = sorted({name for part in comm.allgather(sorted(self._totals)) for name in part})
+        return {name: float(comm.allreduce(self._totals.get(name, 0.0))) for name in names}
+
+    def _set_fluid(self, fluid: Fluid) -> CollisionOperator:
+        """Rates and Hamiltonian of the fluid; kept while the fluid's values stay the same."""
+        if fluid.size != self.decomposition.size:
+            raise UnphysicalInputError(
+                f"fluid has {fluid.size} cells on rank {self.decomposition.comm.rank}; "
+                f"accepted: {self.decomposition.size}, the cells {self.decomposition.start} to {self.decomposition.stop - 1}"
+            )
+        if self._collisions is not None and self.fluid is not None and fluid.equals(self.fluid):
+            return self._collisions
+        fluid.validate(self.decomposition.start)
+        rates = self.rate_source.rates(fluid, self.phase_space.energy, self.decomposition.start)
+        self._collisions = CollisionOperator(self.phase_space, rates, self.decomposition.cells)
+        self.mixing.set_fluid(fluid)
+        self.fluid = fluid.copy()
+        self._aligned = False
+        return self._collisions
+
+    def _book(self, result: StepResult, dt: float) -> None:
+        ledger = result.ledger
+        for part in ("collisions", "inflow", "corrections"):
+            for name, value in getattr(ledger, part).items():
+                key = f"{part} {name}"
+                self._totals[key] = self._totals.get(key, 0.0) + value
+        for name, count in ledger.counts.items():
+            key = f"count {name}"
+            self._totals[key] = self._totals.get(key, 0.0) + count
+        key = "kinematic heat"
+        self._totals[key] = self._totals.get(key, 0.0) + ledger.kinematic_heat
+        logger.debug("step %d to %.6e s, dt %.3e s", self.state.step, self.state.time, dt)
+
+    def _population_field(self) -> Field:
+        return Field(
+            "populations",
+            self.state.owned,
+            ("cell", "direction", "species", "group", "level"),
+            "1",
+            "occupation of each eigen-level of the Hamiltonian",
+        )
+
+    def _mixing_fields(self) -> list[Field]:
+        mixing, moments = self.mixing, self.state.moments
+        difference = moments[:, 0] - moments[:, 1]
+        heavy = 0.5 * (difference[:, 1] + difference[:, 2]) if self.phase_space.n_flavors == 3 else difference[:, 1]
+        potential = FERMI_POTENTIAL * (difference[:, 0] - heavy)
+        assert self.fluid is not None
+        return [
+            Field("alignment/status", mixing.status.astype(np.float64), ("cell",), "1", "status code of the alignment"),
+            Field("alignment/iterations", mixing.iterations.astype(np.float64), ("cell",), "1", "Newton iterations"),
+            Field("alignment/residual", mixing.residual, ("cell",), "1", "relative residual of Eq. (14)"),
+            Field("alignment/locked", mixing.locked.astype(np.float64), ("cell",), "1", "1 where flavours are locked"),
+            Field("alignment/moments", moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"),
+            Field(
+                "mixing/matter_potential",
+                self.hamiltonian.matter_potential(self.fluid),
+                ("cell",),
+                "1/cm",
+                "sqrt(2) G_F (n_e- - n_e+)",
+            ),
+            Field("mixing/self_interaction", potential, ("cell",), "1/cm", "sqrt(2) G_F (D_0 - D_1), e minus heavy"),
+            Field(
+                "mixing/vacuum_frequency",
+                self.hamiltonian.vacuum_frequencies(self.phase_space.energy),
+                ("group", "splitting"),
+                "1/cm",
+                "|dm^2|/2E, solar and atmospheric",
+                "global",
+            ),
+            Field(
+                "mixing/electron_content",
+                mixing.electron_content(self._frame),
+                ("cell", "species", "group", "level"),
+                "1",
+                "|U_ek|^2 of the most forward direction",
+            ),
+        ]
+
+
+def _angles(mesh: RadialMesh, options: TransportOptions) -> AngularGrid:
+    a = options.angles
+    if a.kind == "ordinates":
+        return AngularGrid.ordinates(mesh, a.directions)
+    if a.kind == "radial":
+        return AngularGrid.radial(mesh)
+    return AngularGrid.hybrid(
+        mesh,
+        a.ray_radius,
+        inward=a.inward,
+        grazing=a.grazing,
+        forward=a.forward,
+        opening_cosine=a.opening_cosine,
+    )
