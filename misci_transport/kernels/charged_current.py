@@ -75,7 +75,7 @@ def charged_current(
 
     E_e = E + Q (neutrinos on neutrons) or E - Q > m_e (antineutrinos on protons), S = G_F^2 (hbar c)^2 / pi;
     emissivity / absorption = exp(-(E -+ mu_nu)/T), mu_nu = mu_e - Q - muhat.
-    Matter arrays (cell,): g/cc, MeV, cm^-3; energy (group,) MeV; emissivity, absorption (cell, 2, group) cm^-1, written.
+    Matter arrays (cell,): g/cc, MeV, cm^-3; energy (group,) MeV; both outputs (cell, 2, group) cm^-1, written.
     """
     strength = _STRENGTH * (1.0 + 3.0 * AXIAL_COUPLING**2)
     split = NEUTRON_PROTON_MASS_DIFFERENCE

@@ -108,8 +108,8 @@ def add_target(w, v, chemical_potential, temperature, points, values, swap, out)
 def electron_scattering(temperature, electron_potential, energy, weight, first_i, second_i, first_ii, second_ii):
     """first_l[g, g'] = weight' G^2/(4 pi^3 hbar c E^2 E'^2) integral dE_e f (1 - f') H_l: out-scattering.
 
-    Unit amplitudes; I multiplies (C_V + C_A)^2 for neutrinos, II (C_V - C_A)^2. Up-scattering and in-scattering follow from detailed
-    balance, R(E' -> E) = exp((E' - E)/T) R(E -> E').
+    Unit amplitudes; I multiplies (C_V + C_A)^2 for neutrinos, II (C_V - C_A)^2. Up-scattering and in-scattering
+    follow from detailed balance, R(E' -> E) = exp((E' - E)/T) R(E -> E').
     Matter (cell,) MeV; energy MeV and weight MeV^3 (group,); first and second (cell, 2, group, group') cm^-1, written.
     """
     points = np.empty(24)

@@ -1,0 +1,185 @@
+"""Damped Newton iteration for the self-consistent alignment of one cell."""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+
+from numba import njit
+
+from .alignment_residual import evaluate
+
+CONVERGED, LOCKED, SINGULAR, NO_DESCENT, MAX_ITERATIONS, NOT_FINITE = range(6)
+
+# Contraction factor below which plain iteration is cheaper than Newton.
+CONTRACTION = 0.05
+
+
+@njit(cache=True, error_model="numpy")
+def solve_dense(matrix, vector, n):
+    """Solve matrix x = vector in place (Gauss, partial pivoting); False if a pivot is below 1e-15 of its column."""
+    for column in range(n):
+        largest = 0.0
+        best = column
+        norm = 0.0
+        for row in range(n):
+            norm = max(norm, abs(matrix[row, column]))
+        for row in range(column, n):
+            if abs(matrix[row, column]) > largest:
+                largest = abs(matrix[row, column])
+                best = row
+        if not largest > 1.0e-15 * norm:
+            return False
+        if best != column:
+            for k in range(n):
+                h = matrix[column, k]
+                matrix[column, k] = matrix[best, k]
+                matrix[best, k] = h
+            h = vector[column]
+            vector[column] = vector[best]
+            vector[best] = h
+        inverse = 1.0 / matrix[column, column]
+        for row in range(column + 1, n):
+            factor = matrix[row, column] * inverse
+            if factor != 0.0:
+                for k in range(column + 1, n):
+                    matrix[row, k] -= factor * matrix[column, k]
+                vector[row] -= factor * vector[column]
+    for row in range(n - 1, -1, -1):
+        total = vector[row]
+        for k in range(row + 1, n):
+            total -= matrix[row, k] * vector[k]
+        vector[row] = total / matrix[row, row]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def distance(x, output, n):
+    """|D_out - D| in the orthonormal coordinates."""
+    total = 0.0
+    for a in range(n):
+        total += (output[a] - x[a]) ** 2
+    return sqrt(total)
+
+
+@njit(cache=True, error_model="numpy")
+def newton(
+    x,
+    scale,
+    populations,
+    weight_0,
+    weight_1,
+    direction_cosine,
+    number_weight,
+    vacuum,
+    potential,
+    beta,
+    strength,
+    shift,
+    n_flavors,
+    tolerance,
+    max_iterations,
+    lane,
+    output,
+    jacobian,
+    matrix,
+    step,
+    trial,
+    step_back,
+    other_output,
+    other_jacobian,
+):
+    """Solve D_out(D) = D for one cell from the guess x (overwritten); returns (status, updates, relative residual).
+
+    Damped Newton; where the Jacobian's norm is proven to be below CONTRACTION, plain iteration D <- D_out.
+    Converged: |D_out - D| <= tolerance * scale. On failure x is the best point reached.
+    """
+    n = 2 * (n_flavors * n_flavors - 1)
+    largest = abs(potential)
+    for k in range(n_flavors * n_flavors):
+        largest = max(largest, abs(vacuum[0, k]))
+    have_jacobian = abs(strength) * scale > 0.02 * largest
+    bound, gap, degenerate = evaluate(
+        x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta, strength, shift,
+        n_flavors, have_jacobian, lane, output, jacobian,
+    )  # fmt: skip
+    norm = distance(x, output, n)
+    iterations = 0
+    while True:
+        if not isfinite(norm):
+            return NOT_FINITE, iterations, norm / scale
+        if norm <= tolerance * scale:
+            return (SINGULAR if degenerate else CONVERGED), iterations, norm / scale
+        # Within this distance no gap changes by more than a tenth, so the bound on the Jacobian holds (nearly).
+        contracting = not degenerate and 30.0 * abs(strength) * norm <= gap and bound <= CONTRACTION
+        if contracting and 1.2 * bound * norm <= tolerance * scale:
+            for a in range(n):
+                x[a] = output[a]
+            return CONVERGED, iterations + 1, 1.2 * bound * norm / scale
+        if iterations >= max_iterations:
+            return MAX_ITERATIONS, iterations, norm / scale
+        if contracting:
+            for a in range(n):
+                x[a] = output[a]
+            bound, gap, degenerate = evaluate(
+                x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
+                strength, shift, n_flavors, False, lane, output, jacobian,
+            )  # fmt: skip
+            have_jacobian = False
+            norm = distance(x, output, n)
+            iterations += 1
+            continue
+        if not have_jacobian:
+            evaluate(
+                x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
+                strength, shift, n_flavors, True, lane, output, jacobian,
+            )  # fmt: skip
+        for a in range(n):
+            for b in range(n):
+                matrix[a, b] = -jacobian[a, b]
+            matrix[a, a] += 1.0
+            step[a] = output[a] - x[a]
+        if not solve_dense(matrix, step, n):
+            return SINGULAR, iterations, norm / scale
+        # Close to the solution the next point is expected to be the last one: it needs no Jacobian.
+        have_jacobian = norm > 1.0e-7 * scale
+        damping = 1.0
+        descended = False
+        while damping > 1.0e-4:
+            for a in range(n):
+                trial[a] = x[a] + damping * step[a]
+            bound, gap, crossed = evaluate(
+                trial, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
+                strength, shift, n_flavors, have_jacobian, lane, output, jacobian,
+            )  # fmt: skip
+            next_norm = distance(trial, output, n)
+            if not next_norm <= 0.1 * norm:
+                # A long step leaves the curved set of aligned states; one plain iteration puts it back on it.
+                for a in range(n):
+                    step_back[a] = output[a]
+                other_bound, other_gap, other_crossed = evaluate(
+                    step_back, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential,
+                    beta, strength, shift, n_flavors, have_jacobian, lane, other_output, other_jacobian,
+                )  # fmt: skip
+                other_norm = distance(step_back, other_output, n)
+                if not next_norm <= other_norm:
+                    next_norm = other_norm
+                    bound = other_bound
+                    gap = other_gap
+                    crossed = other_crossed
+                    for a in range(n):
+                        trial[a] = step_back[a]
+                        output[a] = other_output[a]
+                        if have_jacobian:
+                            for b in range(n):
+                                jacobian[a, b] = other_jacobian[a, b]
+            if next_norm <= (1.0 - 1.0e-4 * damping) * norm:
+                descended = True
+                break
+            damping *= 0.5
+        if not descended:
+            return (SINGULAR if degenerate or crossed else NO_DESCENT), iterations, norm / scale
+        degenerate = crossed
+        norm = next_norm
+        for a in range(n):
+            x[a] = trial[a]
+        iterations += 1
