@@ -139,17 +139,19 @@ def main(names: list[str]) -> int:
         ok, counts = STAGES[name]()
         outcomes.append(Outcome(name, ok, time.monotonic() - start, counts))
     print()
-    total: dict[str, int] = {}
+    total = dict.fromkeys(("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error"), 0)
     for outcome in outcomes:
         words = ", ".join(f"{number} {word}" for word, number in outcome.counts.items())
         print(f"{outcome.name:8s} {'ok' if outcome.ok else 'FAILED':8s} {outcome.seconds:7.1f} s   {words}")
         for word, number in outcome.counts.items():
-            total[word] = total.get(word, 0) + number
+            total[word] += number
+        if not outcome.ok and not outcome.counts.keys() & {"failed", "error"}:
+            total["error"] += 1
     bad = [outcome.name for outcome in outcomes if not outcome.ok]
-    words = ", ".join(
-        [f"{len(bad)} stages failed"] * bool(bad) + [f"{number} {word}" for word, number in total.items()]
-    )
-    print(f" {words or 'all checks passed'} in {sum(o.seconds for o in outcomes):.2f}s ".center(100, "="))
+    if bad:
+        print(f"failed stages: {' '.join(bad)}")
+    words = ", ".join(f"{number} {word}" for word, number in total.items() if number) or "all checks passed"
+    print(f" {words} in {sum(outcome.seconds for outcome in outcomes):.2f}s ".center(100, "="))
     return 1 if bad else 0
 
 
