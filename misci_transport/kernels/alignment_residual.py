@@ -1,4 +1,4 @@
-"""Residual and Jacobian of the self-consistent alignment of one cell, Eq. (14) of Johns 2023: H and the density matrices commute.
+"""Residual and Jacobian of the self-consistent alignment of one cell, Eq. (14) of Johns, arXiv:2306.14982.
 
 Unknowns are the traceless parts of D_0 and D_1 in an orthonormal basis (Tr T_a T_b = delta_ab):
 
