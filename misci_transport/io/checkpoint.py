@@ -14,23 +14,25 @@ from .read import open_checkpoint
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
-def write_checkpoint(path: str | os.PathLike[str], transport: Any, attributes: Mapping[str, Any]) -> Path:
+def write_checkpoint(
+    path: str | os.PathLike[str], transport: Any, attributes: Mapping[str, Any], extra: Sequence[Field] = ()
+) -> Path:
     """Write what a restart needs: ``transport.checkpoint()`` and the phase space that it belongs to. Collective."""
     space = transport.phase_space
     grids = [
         Field("mesh/face", space.mesh.face, ("face",), "cm", "faces of the cells", "global"),
         Field("energy/center", space.energy.center, ("group",), "MeV", "centres of the energy groups", "global"),
     ]
-    fields = [*grids, *transport.checkpoint().values()]
+    fields = [*grids, *transport.checkpoint().values(), *extra]
     return write_fields(path, fields, attributes, transport.decomposition, kind="checkpoint")
 
 
 def restore(path: str | os.PathLike[str], transport: Any) -> None:
-    """Put the state of a checkpoint into ``transport``. Collective; every rank reads its own cells.
+    """Put the state of a checkpoint into ``transport``. Collective; the transport takes each rank's cells.
 
     Raises
     ------
@@ -51,7 +53,8 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
                 f"{path}: populations have shape {reader.shape('populations')}; accepted for this run: {expected} "
                 "(cell, direction, species, group, level)"
             )
-        transport.restore(reader)
+        held = {name: reader.array(name) for name in reader.names}
+        transport.restore(held)
 
 
 def _range(values: Any) -> str:

@@ -1,0 +1,130 @@
+"""What is in a file: outputs, checkpoints, profiles, and rate tables that this project can read."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import OutputError
+from .io.hdf5 import import_h5py
+from .io.profiles import ENTRY_POINTS, find_reader
+from .io.read import is_hdf5, open_output
+from .profile import describe
+
+if TYPE_CHECKING:
+    import os
+
+#: Datasets that make an HDF5 file a NuLib table.
+_NULIB = ("neutrino_energies", "emissivities", "absorption_opacity", "rho_points", "temp_points", "ye_points")
+
+
+def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Describe a file as a nested dict of plain values.
+
+    Raises
+    ------
+    OutputError
+        No such file, or no reader knows it (the message lists what is known); or an output file is damaged.
+    ProfileError, UnphysicalInputError
+        It is a profile with a defect.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(entry.name for entry in path.iterdir() if entry.suffix == ".h5")
+        hint = f"; it contains {', '.join(found)}" if found else ""
+        raise OutputError(f"{path}: a directory; accepted: a file{hint}")
+    if not path.is_file():
+        raise OutputError(f"{path}: no such file")
+    if is_hdf5(path):
+        table = _nulib(path)
+        if table is not None:
+            return {"file": str(path), **table}
+    reader = find_reader(path)
+    if reader is not None:
+        return {"file": str(path), **describe(reader(path))}
+    if is_hdf5(path):
+        return {"file": str(path), **_own(path)}
+    adapters = sorted(point.name for point in entry_points(group=ENTRY_POINTS))
+    known = ", ".join(["output", "checkpoint", "profile table", "NuLib table", *adapters])
+    raise OutputError(f"{path}: format not recognized; accepted: {known}")
+
+
+def to_text(description: dict[str, Any], indent: int = 0) -> str:
+    """A description for people."""
+    lines = []
+    for key, value in description.items():
+        pad = "  " * indent
+        if key == "fields" and all("shape" in entry for entry in value.values()):
+            lines += [f"{pad}fields:", *(f"{pad}  {_one_line(name, entry)}" for name, entry in value.items())]
+        elif isinstance(value, dict):
+            lines += [f"{pad}{key}:", to_text(value, indent + 1)]
+        elif isinstance(value, list) and value:
+            lines += [f"{pad}{key}:", *(f"{pad}  {item}" for item in value)]
+        elif isinstance(value, str) and "\n" in value:
+            lines += [f"{pad}{key}:", *(f"{pad}  {line}" for line in value.splitlines())]
+        elif value not in (None, "", [], {}):
+            lines.append(f"{pad}{key}: {value:.6g}" if isinstance(value, float) else f"{pad}{key}: {value}")
+    return "\n".join(line for line in lines if line)
+
+
+def _one_line(name: str, entry: dict[str, Any]) -> str:
+    shape = " x ".join(str(n) for n in entry["shape"]) or "scalar"
+    if "value" in entry:
+        limits = f"{entry['value']:.6g}"
+    else:
+        limits = f"{entry['minimum']:.4g} to {entry['maximum']:.4g}" if "minimum" in entry else "no finite value"
+    return f"{name:38s} {shape:22s} {limits} {entry['unit'].removeprefix('1')}".rstrip()
+
+
+def _own(path: Path) -> dict[str, Any]:
+    with open_output(path) as reader:
+        attributes = dict(reader.attributes)
+        configuration = attributes.pop("configuration", "")
+        fields = {}
+        for name in reader.names:
+            about = reader.describe(name)
+            values = reader.array(name)
+            finite = values[np.isfinite(values)] if values.ndim else values
+            entry: dict[str, Any] = {"axes": about.get("axes", ""), "shape": list(values.shape)}
+            entry["unit"] = about.get("unit", "")
+            if values.ndim == 0:
+                entry["value"] = float(values)
+            elif finite.size:
+                entry |= {"minimum": float(finite.min()), "maximum": float(finite.max())}
+                entry["not a number"] = int(values.size - finite.size)
+            entry["description"] = about.get("description", "")
+            fields[name] = entry
+    return {"format": f"{attributes['format']} {attributes['kind']}", **attributes} | {
+        "fields": fields,
+        "configuration": configuration,
+    }
+
+
+def _nulib(path: Path) -> dict[str, Any] | None:
+    h5py = import_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            if not all(name in file for name in _NULIB):
+                return None
+            axes = {
+                name: {
+                    "points": int(file[name].size),
+                    "minimum": float(file[name][0]),
+                    "maximum": float(file[name][-1]),
+                }
+                for name in ("rho_points", "temp_points", "ye_points", "neutrino_energies")
+            }
+            groups, species = file["emissivities"].shape[:2]
+            kernels = [name for name in ("inelastic_phi0", "epannihil_phi0") if name in file]
+    except OSError as error:
+        raise OutputError(f"{path}: truncated or damaged: {error}") from None
+    return {
+        "format": "NuLib table",
+        "species": int(species),
+        "groups": int(groups),
+        "axes [g/cm^3, MeV, 1, MeV]": axes,
+        "kernels": kernels,
+    }
