@@ -11,7 +11,7 @@ from ..constants import ELECTRON_MASS, FERMI_CONSTANT, HBAR_C
 from .fermi_gas import fermi
 from .panels import add_step, blocking_exponent, momentum, sort_points
 
-_NODE, _WEIGHT = np.polynomial.legendre.leggauss(8)
+_NODE, _WEIGHT = np.polynomial.legendre.leggauss(6)
 
 #: weight' R_l / (hbar c) with R_l = G^2 / (2 pi w^2 v^2) integral and states w'^2 dw' / (2 pi^2): MeV^-4 (MeV cm)^-1.
 _UNIT = FERMI_CONSTANT**2 / (4.0 * math.pi**3 * HBAR_C)
@@ -112,7 +112,7 @@ def electron_scattering(temperature, electron_potential, energy, weight, first_i
     follow from detailed balance, R(E' -> E) = exp((E' - E)/T) R(E -> E').
     Matter (cell,) MeV; energy MeV and weight MeV^3 (group,); first and second (cell, 2, group, group') cm^-1, written.
     """
-    points = np.empty(24)
+    points = np.empty(32)
     values = np.empty(4)
     total = np.empty(4)
     for c in range(temperature.size):

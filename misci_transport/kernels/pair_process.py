@@ -11,7 +11,7 @@ from ..constants import FERMI_CONSTANT, HBAR_C
 from .fermi_gas import fermi
 from .panels import add_step, blocking_exponent, sort_points
 
-_NODE, _WEIGHT = np.polynomial.legendre.leggauss(8)
+_NODE, _WEIGHT = np.polynomial.legendre.leggauss(6)
 _UNIT = FERMI_CONSTANT**2 / (4.0 * math.pi**3 * HBAR_C)
 
 
@@ -72,7 +72,7 @@ def pair_process(temperature, electron_potential, energy, weight, first_i, secon
     Occupations are those of massive electrons, the rest is massless (as for scattering).
     Matter (cell,) MeV; energy MeV and weight MeV^3 (group,); first and second (cell, 2, group, group') cm^-1, written.
     """
-    points = np.empty(24)
+    points = np.empty(32)
     values = np.empty(4)
     total = np.empty(4)
     for c in range(temperature.size):

@@ -9,7 +9,7 @@ from numba import njit
 
 from ..constants import ELECTRON_MASS
 
-_OFFSET = np.array([-30.0, -18.0, -10.0, -4.0, 4.0, 10.0, 18.0, 30.0])
+_OFFSET = np.array([-30.0, -19.0, -11.5, -6.5, -3.0, 0.0, 3.0, 6.5, 11.5, 19.0, 30.0])
 
 
 @njit(cache=True)

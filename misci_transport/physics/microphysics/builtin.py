@@ -15,7 +15,7 @@ from ...kernels.nucleon_scattering import nucleon_scattering
 from ...kernels.nucleus_scattering import nucleus_scattering
 from ...kernels.pair_process import pair_process
 from ...rates import ANTINEUTRINO, ELECTRON, NEUTRINO, EnergyCoupling, Rates
-from .equation_of_state import LEAST_FRACTION, baryon_density, complete
+from .equation_of_state import LEAST_FRACTION, baryon_density, complete, given
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,10 +49,13 @@ def electron_couplings() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return vector + axial, vector - axial
 
 
-def builtin_rates(fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | None = None) -> Rates:
+def builtin_rates(
+    fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | None = None, first_cell: int = 0
+) -> Rates:
     """Rates of every switched-on process at the group centres, cm^-1 (shapes: see `Rates`).
 
     Optional fields that the fluid lacks are filled in by the built-in equation of state (`complete`).
+    first_cell is the global number of the fluid's first cell, for messages.
 
     Raises
     ------
@@ -60,12 +63,12 @@ def builtin_rates(fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | No
         If a field of the fluid is outside its physical range.
     """
     options = options or BuiltinOptions()
-    fluid = complete(fluid, options)
+    fluid = complete(fluid, options, first_cell)
     rates = Rates.zero(fluid.size, energy.size)
     baryons = baryon_density(fluid)
     center = np.ascontiguousarray(energy.center, dtype=np.float64)
-    neutrons = baryons * fluid.neutron_fraction
-    protons = baryons * fluid.proton_fraction
+    neutrons = baryons * given(fluid, "neutron_fraction")
+    protons = baryons * given(fluid, "proton_fraction")
     if options.charged_current:
         emissivity = np.empty((fluid.size, 2, energy.size))
         absorption = np.empty_like(emissivity)
@@ -89,9 +92,10 @@ def builtin_rates(fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | No
         nucleon_scattering(fluid.temperature, neutrons, protons, center, zero, one)
     if options.nucleus_scattering:
         two = np.full(fluid.size, 2.0)
-        nucleus_scattering(baryons * fluid.alpha_fraction / 4.0, 2.0 * two, two, center, zero, one)
-        number = baryons * fluid.heavy_fraction / np.maximum(fluid.heavy_mass_number, 1.0)
-        nucleus_scattering(number, fluid.heavy_mass_number, fluid.heavy_charge_number, center, zero, one)
+        nucleus_scattering(baryons * given(fluid, "alpha_fraction") / 4.0, 2.0 * two, two, center, zero, one)
+        mass_number = given(fluid, "heavy_mass_number")
+        number = baryons * given(fluid, "heavy_fraction") / np.maximum(mass_number, 1.0)
+        nucleus_scattering(number, mass_number, given(fluid, "heavy_charge_number"), center, zero, one)
     for species in (NEUTRINO, ANTINEUTRINO):
         rates.scattering_0[:, species] = zero
         rates.scattering_1[:, species] = one

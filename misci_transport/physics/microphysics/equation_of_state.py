@@ -28,6 +28,20 @@ SYMMETRY_POTENTIAL = 428.4e-39
 LEAST_FRACTION = 1.0e-20
 
 
+def given(fluid: Fluid, name: str) -> NDArray[np.float64]:
+    """Return an optional field of the fluid, (cell,).
+
+    Raises
+    ------
+    UnphysicalInputError
+        If the fluid lacks it.
+    """
+    value: NDArray[np.float64] | None = getattr(fluid, name)
+    if value is None:
+        raise UnphysicalInputError(f"fluid field {name} is missing: complete the fluid with the equation of state")
+    return value
+
+
 def baryon_density(fluid: Fluid) -> NDArray[np.float64]:
     """n_B = mass_density / atomic mass unit, (cell,) cm^-3."""
     return fluid.mass_density / ATOMIC_MASS_UNIT
@@ -89,15 +103,17 @@ def composition(
     return out
 
 
-def complete(fluid: Fluid, options: BuiltinOptions | None = None) -> Fluid:
+def complete(fluid: Fluid, options: BuiltinOptions | None = None, first_cell: int = 0) -> Fluid:
     """Return a fluid with every optional field present; what the fluid already gives is kept.
+
+    first_cell is the global number of the fluid's first cell, for messages.
 
     Raises
     ------
     UnphysicalInputError
         If a field is outside its physical range.
     """
-    fluid.validate()
+    fluid.validate(first_cell)
     changes: dict[str, NDArray[np.float64]] = {}
     if not fluid.has_composition:
         names = (
@@ -117,13 +133,11 @@ def complete(fluid: Fluid, options: BuiltinOptions | None = None) -> Fluid:
             fluid.mass_density, fluid.temperature, fluid.electron_fraction
         )
     if fluid.nucleon_potential_difference is None:
-        if fluid.neutron_fraction is None or fluid.proton_fraction is None:
-            raise UnphysicalInputError("fluid composition is incomplete: neutron_fraction or proton_fraction missing")
         changes["nucleon_potential_difference"] = nucleon_potential_difference(
             fluid.mass_density,
             fluid.temperature,
-            fluid.neutron_fraction,
-            fluid.proton_fraction,
+            given(fluid, "neutron_fraction"),
+            given(fluid, "proton_fraction"),
             nucleon_potential=options is None or options.nucleon_potential,
         )
     return replace(fluid, **changes)
@@ -137,6 +151,5 @@ def neutrino_chemical_potential(fluid: Fluid) -> NDArray[np.float64]:
     UnphysicalInputError
         If the fluid has no chemical potentials (see `complete`).
     """
-    if fluid.electron_chemical_potential is None or fluid.nucleon_potential_difference is None:
-        raise UnphysicalInputError("fluid has no chemical potentials: complete it with the equation of state first")
-    return fluid.electron_chemical_potential - NEUTRON_PROTON_MASS_DIFFERENCE - fluid.nucleon_potential_difference
+    difference = given(fluid, "nucleon_potential_difference") + NEUTRON_PROTON_MASS_DIFFERENCE
+    return given(fluid, "electron_chemical_potential") - difference
