@@ -1,5 +1,7 @@
 """Inelastic scattering on electrons: angular polynomials, total rates, conservation, another code."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,7 +88,7 @@ def test_energy_quadrature_is_converged(temperature, potential):
         top = max(potential, ELECTRON_MASS) + 60.0 * temperature
         edges = np.unique(np.concatenate([np.geomspace(1e-4 * temperature, top, 200), np.linspace(0, top, 800), [v]]))
         total = np.zeros(4)
-        for a, b in zip(edges, edges[1:]):
+        for a, b in pairwise(edges):
             for x, y in zip(node, weight, strict=True):
                 p = 0.5 * (a + b) + 0.5 * (b - a) * x
                 below = (np.hypot(p, ELECTRON_MASS) - potential) / temperature
@@ -137,6 +139,7 @@ def test_cold_and_dilute_matter_scatters_nothing():
     assert rates[-2] < 1e-20
 
 
+@pytest.mark.filterwarnings("ignore:.product. is deprecated:DeprecationWarning")
 def test_kernels_of_nulib(sample_data):
     # NuLib has electrons only: compare where positrons are few.
     h5py = pytest.importorskip("h5py")

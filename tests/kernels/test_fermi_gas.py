@@ -1,5 +1,7 @@
 """Electrons with positrons, and nucleons, against quadrature and the known limits."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_density_at_the_solution_by_adaptive_quadrature(density, temperature):
 
     step = np.sqrt(max(mu**2 - ELECTRON_MASS**2, 0.0))
     edges = sorted({0.0, max(step - 8 * temperature, 0.0), step, step + 8 * temperature, step + 60 * temperature + 3.0})
-    total = sum(quad(integrand, a, b, epsabs=0.0, epsrel=1e-12, limit=400)[0] for a, b in zip(edges, edges[1:]))
+    total = sum(quad(integrand, a, b, epsabs=0.0, epsrel=1e-12, limit=400)[0] for a, b in pairwise(edges))
     assert total / (np.pi**2 * HBAR_C**3) == pytest.approx(density, rel=1e-9)
 
 
@@ -92,7 +94,7 @@ def test_nucleon_degeneracy_inverts_the_fermi_integral(eta):
     edges = sorted({0.0, *(max(eta + s, 0.0) for s in (-40.0, -10.0, 0.0, 10.0, 60.0))} | {5.0})
     pieces = [
         quad(lambda x: np.sqrt(x) * occupation(x - eta), a, b, epsabs=0.0, epsrel=1e-12, limit=300)[0]
-        for a, b in zip(edges, edges[1:])
+        for a, b in pairwise(edges)
     ]
     density = (2.0 * NUCLEON_MASS * temperature) ** 1.5 / (2.0 * np.pi**2 * HBAR_C**3) * sum(pieces)
     assert nucleon_degeneracy(density, temperature) == pytest.approx(eta, abs=1e-8 * max(1.0, abs(eta)))

@@ -20,7 +20,9 @@ def empty():
 @pytest.mark.parametrize("y", [0.0, 1e-8, 1e-3, 0.3, 0.999, 1.001, 4.0, 60.0])
 def test_form_factor_moments_by_quadrature(y):
     for moment, value in enumerate(form_factor_moments(y)):
-        exact = 0.5 * quad(lambda x: x**moment * (1 + x) * np.exp(-y * (1 - x)), -1, 1, epsabs=0, epsrel=1e-12)[0]
+        exact = (
+            0.5 * quad(lambda x, l: x**l * (1 + x) * np.exp(-y * (1 - x)), -1, 1, (moment,), epsabs=0, epsrel=1e-12)[0]
+        )
         assert value == pytest.approx(exact, rel=1e-12)
 
 

@@ -1,5 +1,7 @@
 """Pairs: angular polynomials, vacuum annihilation, emissivity, balance."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,7 +110,7 @@ def test_energy_quadrature_is_converged(temperature, potential):
         top = small + large
         edges = np.unique(np.concatenate([np.linspace(0.0, top, 600), [small, large]]))
         total = 0.0
-        for a, b in zip(edges, edges[1:]):
+        for a, b in pairwise(edges):
             for x, y in zip(node, weight, strict=True):
                 e = 0.5 * (a + b) + 0.5 * (b - a) * x
                 minus = (np.hypot(e, 0.51099895) - potential) / temperature
