@@ -21,7 +21,7 @@ The equations are those of L. Johns, arXiv:2306.14982, Eqs. (2)-(4) and (14); le
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..kernels import alignment as _kernel
 from ..kernels import mixing as _mixing
+from ..kernels.alignment_batch_residual import number_sums_batch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -52,10 +53,12 @@ __all__ = [
     "SINGULAR",
     "STATUS_NAMES",
     "AlignmentReport",
+    "Batch",
     "align",
     "density_matrices",
     "eigen_populations",
     "mixing_probabilities",
+    "prepare",
     "project",
 ]
 
@@ -92,7 +95,7 @@ class AlignmentReport:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """Checked arrays in the form that the kernels take: every per-cell quantity with a leading cell axis."""
 
     cells: int
@@ -106,6 +109,33 @@ class _Batch:
     strength: float
     shift: NDArray[np.float64]
     n_flavors: int
+    populations: NDArray[np.float64] | None = None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """The arguments of the residual kernels between the unknowns and the options."""
+        return (
+            self.populations,
+            self.weight_0,
+            self.weight_1,
+            self.direction_cosine,
+            self.number_weight,
+            self.vacuum,
+            self.potential,
+            self.beta,
+            self.strength,
+            self.shift,
+            self.n_flavors,
+        )
+
+    def scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(cell,) scale sum |weights n| of the residual, 1 for an empty cell, and (cell, 2) traces of D_0 and D_1."""
+        scale = np.empty(self.cells)
+        trace = np.empty((self.cells, 2))
+        number_sums_batch(
+            self.populations, self.weight_0, self.weight_1, self.number_weight, self.n_flavors, scale, trace
+        )
+        scale[scale == 0.0] = 1.0
+        return scale, trace
 
 
 def _per_cell(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -131,7 +161,7 @@ def _prepare(
     weight_0: ArrayLike | None = None,
     weight_1: ArrayLike | None = None,
     number_weight: ArrayLike | None = None,
-) -> _Batch:
+) -> Batch:
     if n_flavors not in (2, 3):
         raise ConfigurationError(f"n_flavors is {n_flavors!r}; accepted: 2 or 3")
     components = n_flavors * n_flavors
@@ -147,7 +177,7 @@ def _prepare(
     weights = np.ones(groups) if number_weight is None else np.ascontiguousarray(number_weight, dtype=np.float64)
     if weights.shape != (groups,):
         raise ConfigurationError(f"number_weight has shape {weights.shape}; accepted: ({groups},)")
-    return _Batch(
+    return Batch(
         cells=cells,
         weight_0=_per_cell("weight_0", zero if weight_0 is None else weight_0, angular),
         weight_1=_per_cell("weight_1", zero if weight_1 is None else weight_1, angular),
@@ -160,11 +190,6 @@ def _prepare(
         shift=_per_cell("shift", np.zeros((2, components)) if shift is None else shift, (cells, 2, components)),
         n_flavors=int(n_flavors),
     )
-
-
-def _writable(name: str, array: NDArray[np.float64]) -> None:
-    if not (isinstance(array, np.ndarray) and array.dtype == np.float64 and array.flags.writeable):
-        raise ConfigurationError(f"{name} must be a writable float64 array: it is the guess and receives the solution")
 
 
 def _batched(name: str, array: ArrayLike, ndim: int) -> tuple[NDArray[np.float64], bool]:
@@ -182,12 +207,56 @@ def _check(name: str, array: NDArray[np.float64], expected: tuple[int, ...]) -> 
         raise ConfigurationError(f"{name} has shape {array.shape}; accepted: {expected}")
 
 
-def _check_populations(populations: NDArray[np.float64], batch: _Batch) -> None:
+def _check_populations(populations: NDArray[np.float64], batch: Batch) -> None:
     directions, groups = batch.direction_cosine.shape[1], batch.vacuum.shape[0]
     levels = populations.shape[-1]
     if levels < batch.n_flavors:
         raise ConfigurationError(f"populations have {levels} levels; accepted: {batch.n_flavors} or more")
     _check("populations", populations, (batch.cells, directions, 2, groups, levels))
+
+
+def prepare(
+    populations: ArrayLike,
+    moments: NDArray[np.float64],
+    *,
+    weight_0: ArrayLike,
+    weight_1: ArrayLike,
+    direction_cosine: ArrayLike,
+    number_weight: ArrayLike,
+    vacuum: ArrayLike,
+    matter_potential: ArrayLike,
+    matter_beta: ArrayLike,
+    strength: float,
+    n_flavors: int,
+    shift: ArrayLike | None = None,
+) -> tuple[NDArray[np.float64], Batch]:
+    """Check the arguments of `align`; return the moments with a cell axis (a view if possible) and the batch.
+
+    Raises
+    ------
+    ConfigurationError
+        For arrays whose shapes do not fit.
+    """
+    if not (isinstance(moments, np.ndarray) and moments.dtype == np.float64 and moments.flags.writeable):
+        raise ConfigurationError("moments must be a writable float64 array: the guess, which receives the solution")
+    fields, _ = _batched("populations", populations, 5)
+    work, _ = _batched("moments", moments, 3)
+    batch = _prepare(
+        fields.shape[0],
+        direction_cosine=direction_cosine,
+        vacuum=vacuum,
+        matter_potential=matter_potential,
+        matter_beta=matter_beta,
+        strength=strength,
+        n_flavors=n_flavors,
+        shift=shift,
+        weight_0=weight_0,
+        weight_1=weight_1,
+        number_weight=number_weight,
+    )
+    _check_populations(fields, batch)
+    _check("moments", work, (batch.cells, 2, n_flavors * n_flavors))
+    return work, replace(batch, populations=fields)
 
 
 def align(
@@ -227,58 +296,36 @@ def align(
     ConfigurationError
         For arrays whose shapes do not fit, or options outside their range.
     """
-    _writable("moments", moments)
     if not 0.0 < tolerance < 1.0:
         raise ConfigurationError(f"tolerance is {tolerance!r}; accepted: (0, 1)")
     if max_iterations < 0:
         raise ConfigurationError(f"max_iterations is {max_iterations!r}; accepted: 0 or more")
-    fields, _ = _batched("populations", populations, 5)
-    work, _ = _batched("moments", moments, 3)
-    cells = fields.shape[0]
-    batch = _prepare(
-        cells,
+    work, batch = prepare(
+        populations,
+        moments,
+        weight_0=weight_0,
+        weight_1=weight_1,
         direction_cosine=direction_cosine,
+        number_weight=number_weight,
         vacuum=vacuum,
         matter_potential=matter_potential,
         matter_beta=matter_beta,
         strength=strength,
         n_flavors=n_flavors,
         shift=shift,
-        weight_0=weight_0,
-        weight_1=weight_1,
-        number_weight=number_weight,
     )
-    _check_populations(fields, batch)
-    _check("moments", work, (cells, 2, n_flavors * n_flavors))
-    status = np.zeros(cells, dtype=np.int64)
-    iterations = np.zeros(cells, dtype=np.int64)
-    residual = np.zeros(cells)
+    status = np.zeros(batch.cells, dtype=np.int64)
+    iterations = np.zeros(batch.cells, dtype=np.int64)
+    residual = np.zeros(batch.cells)
     _kernel.align_batch(
-        fields,
-        work,
-        batch.weight_0,
-        batch.weight_1,
-        batch.direction_cosine,
-        batch.number_weight,
-        batch.vacuum,
-        batch.potential,
-        batch.beta,
-        batch.strength,
-        batch.shift,
-        batch.n_flavors,
-        float(tolerance),
-        int(max_iterations),
-        bool(shortcut),
-        status,
-        iterations,
-        residual,
+        work, *batch.arguments(), float(tolerance), int(max_iterations), bool(shortcut), status, iterations, residual
     )
     if not np.may_share_memory(work, moments):
         moments[...] = work.reshape(moments.shape)
     return AlignmentReport(status, iterations, residual)
 
 
-def _mixing_arguments(batch: _Batch) -> tuple[Any, ...]:
+def _mixing_arguments(batch: Batch) -> tuple[Any, ...]:
     return (
         batch.direction_cosine,
         batch.vacuum,

@@ -15,8 +15,8 @@ __all__ = ["CONVERGED", "LOCKED", "MAX_ITERATIONS", "NOT_FINITE", "NO_DESCENT", 
 
 @njit(cache=True, error_model="numpy")
 def align_batch(
-    populations,
     moments,
+    populations,
     weight_0,
     weight_1,
     direction_cosine,
