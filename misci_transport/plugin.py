@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .constants import ATOMIC_MASS_UNIT, FERMI_POTENTIAL, SPEED_OF_LIGHT
+from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SPEED_OF_LIGHT
 from .energy import EnergyGrid
 from .errors import ConfigurationError, UnphysicalInputError
 from .fields import Field
+from .flavor import MixingParameters
 from .options import TransportOptions
 from .parallel.decomposition import Decomposition
-from .phase_space import PhaseSpace
+from .phase_space import LEVELS, PhaseSpace
 from .physics.advection import AdvectionOperator
 from .physics.boundary import Boundary
 from .physics.collisions import CollisionOperator
 from .physics.exchange import Exchange, Sources
 from .physics.hamiltonian import Hamiltonian
 from .physics.interactions import RateSource
+from .physics.matrix_scheme import MatrixScheme
 from .physics.mixing import LocalMixing, NoMixing
+from .physics.population_scheme import PopulationScheme
 from .physics.radiation import radiation_fields
 from .quadrature import AngularGrid
 from .solvers.steady import SteadyReport, SteadySolver
@@ -71,18 +75,34 @@ class Transport:
             self.phase_space, self.decomposition, self.boundary, options.advection.diffusion_threshold
         )
         self.exchange = Exchange(self.phase_space, self.decomposition.cells)
-        self.hamiltonian = Hamiltonian.from_options(options.flavors, energy)
+        flavors = options.flavors
+        self.mixing_parameters = _mixing_parameters(options)
+        self.hamiltonian = Hamiltonian.build(
+            self.mixing_parameters,
+            energy,
+            flavors.number,
+            self_interaction=flavors.self_interaction,
+            matter=flavors.matter,
+        )
         self.mixing: NoMixing | LocalMixing
-        if options.flavors.mixing:
-            self.mixing = LocalMixing(self.phase_space, self.decomposition, self.hamiltonian, options.alignment)
+        if flavors.mixing:
+            self.mixing = LocalMixing(
+                self.phase_space,
+                self.decomposition,
+                self.hamiltonian,
+                solver=options.alignment.solver,
+                tolerance=options.alignment.tolerance,
+                max_iterations=options.alignment.max_iterations,
+                on_failure=options.alignment.on_failure,
+            )
         else:
             self.mixing = NoMixing(self.phase_space, self.decomposition.cells)
         self.stepper = Stepper(
             self.phase_space,
             self.decomposition,
             self.advection,
+            self._scheme(),
             second_order=options.advection.reconstruction == "linear",
-            matrix_scheme=options.advection.scheme == "matrix",
         )
         self.fluid: Fluid | None = None
         self.sources: Sources | None = None
@@ -91,6 +111,11 @@ class Transport:
         self._aligned = False
         self._totals: dict[str, float] = {}
         self._steady: SteadyReport | None = None
+
+    def _scheme(self) -> PopulationScheme | MatrixScheme:
+        if self.options.advection.scheme == "adiabatic" or isinstance(self.mixing, NoMixing):
+            return PopulationScheme(self.advection, self.decomposition)
+        return MatrixScheme(self.advection, self.mixing)
 
     def step(self, fluid: Fluid, dt: float) -> Sources:
         """Advance the neutrinos by dt seconds over ``fluid`` (this rank's cells); the sources of the step.
@@ -134,19 +159,18 @@ class Transport:
             max_krylov=steady.max_krylov,
             petsc_options=self.options.petsc,
         )
-        self._steady = solver.solve(self.state)
+        self._steady = solver.solve(self.state, self._equilibrium(fluid, collisions))
         self._frame = solver.frame
         self._aligned = True
         rate = np.empty_like(self.state.owned)
         collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
-        self.sources = self.exchange.sources(rate)
+        self.sources = self.exchange.sources(rate.sum(axis=4))
         return self._steady
 
     def max_dt(self) -> float:
         """Largest accepted step in seconds: cfl times the light crossing of the smallest phase-space cell."""
         angles = self.phase_space.angles
         leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
-        leaving = leaving + np.maximum(angles.redistribution[:, 1:], 0.0)
         return float(self.options.advection.cfl * (angles.volume / leaving).min() / SPEED_OF_LIGHT)
 
     def fields(self) -> list[Field]:
@@ -297,6 +321,27 @@ class Transport:
         self._totals[key] = self._totals.get(key, 0.0) + ledger.kinematic_heat
         logger.debug("step %d to %.6e s, dt %.3e s", self.state.step, self.state.time, dt)
 
+    def _equilibrium(self, fluid: Fluid, collisions: CollisionOperator) -> NDArray[np.float64]:
+        """Fermi-Dirac occupations as a first guess: emission over absorption for e, no chemical potential for x."""
+        emissivity, absorption = collisions.rates.emissivity, collisions.rates.absorption
+        ratio = np.minimum(self.phase_space.energy.center / fluid.temperature[:, None], 600.0)
+        guess = np.empty((fluid.size, 2, self.phase_space.energy.size, LEVELS))
+        guess[:] = (1.0 / (np.exp(ratio) + 1.0))[:, None, :, None]
+        total = emissivity[:, :, 0] + absorption[:, :, 0]
+        electron = np.divide(emissivity[:, :, 0], total, out=np.zeros_like(total), where=total > 0.0)
+        for species in range(2):
+            level = int(np.flatnonzero(self._frame.component[0, species] == 0)[0])
+            guess[:, species, :, level] = electron[:, species]
+        # far outside nothing is near equilibrium: the guess fades with the optical depth of a cell
+        depth = collisions.transport_opacity(NoMixing(self.phase_space, self.decomposition.cells).frame)
+        depth = depth * self.phase_space.mesh.width[self.decomposition.cells][:, None, None, None]
+        guess *= depth / (1.0 + depth)
+        return np.broadcast_to(guess[:, None], self.state.owned.shape)
+
+    def _vacuum_frequencies(self) -> NDArray[np.float64]:
+        splittings = np.abs([self.mixing_parameters.dm2_21, self.mixing_parameters.dm2_31]) * EV2_TO_MEV2
+        return splittings / (2.0 * self.phase_space.energy.center[:, None] * HBAR_C)
+
     def _population_field(self) -> Field:
         return Field(
             "populations",
@@ -328,7 +373,7 @@ class Transport:
             Field("mixing/self_interaction", potential, ("cell",), "1/cm", "sqrt(2) G_F (D_0 - D_1), e minus heavy"),
             Field(
                 "mixing/vacuum_frequency",
-                self.hamiltonian.vacuum_frequencies(self.phase_space.energy),
+                self._vacuum_frequencies(),
                 ("group", "splitting"),
                 "1/cm",
                 "|dm^2|/2E, solar and atmospheric",
@@ -342,6 +387,16 @@ class Transport:
                 "|U_ek|^2 of the most forward direction",
             ),
         ]
+
+
+def _mixing_parameters(options: TransportOptions) -> MixingParameters:
+    flavors = options.flavors
+    given = {
+        name: getattr(flavors, name)
+        for name in ("theta12", "theta13", "theta23", "delta_cp", "dm2_21", "dm2_31")
+        if getattr(flavors, name) is not None
+    }
+    return replace(MixingParameters.global_fit(flavors.ordering), **given)
 
 
 def _angles(mesh: RadialMesh, options: TransportOptions) -> AngularGrid:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .constants import SPEED_OF_LIGHT
-from .errors import ConvergenceError, UnphysicalInputError
-from .kernels import implicit_collisions
+from .errors import UnphysicalInputError
+from .kernels import angular_sweep
 from .physics.exchange import Exchange, Sources
 
 if TYPE_CHECKING:
@@ -18,20 +18,60 @@ if TYPE_CHECKING:
     from .parallel.decomposition import Decomposition
     from .phase_space import PhaseSpace
     from .physics.advection import AdvectionOperator
+    from .physics.boundary import Boundary
     from .physics.collisions import CollisionOperator
     from .physics.levels import LevelFrame
     from .state import State
-
-#: Absolute tolerance on the moments of occupations where collisions need an iteration.
-COLLISION_TOLERANCE = 1.0e-13
-COLLISION_ITERATIONS = 500
-
 
 class Mixing(Protocol):
     """Part two of the step: eigenvectors for populations, moments updated in place."""
 
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Align every cell and return the frame."""
+        ...
+
+
+class Scheme(Protocol):
+    """What is advected: populations or density matrices (physics.population_scheme, physics.matrix_scheme)."""
+
+    ghosted: NDArray[np.float64]
+    positive: bool  #: whether ``collide`` can take the angular redistribution of some cells along
+
+    def load(self, state: State) -> NDArray[np.float64]:
+        """Carried quantity of a state; a view of ``ghosted`` without ghost cells."""
+        ...
+
+    def boundary(self, state: State, /) -> Boundary:
+        """What enters through the ends, in the carried quantity."""
+        ...
+
+    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame, /) -> NDArray[np.float64]:
+        """b[face, entry]."""
+        ...
+
+    def collide(
+        self,
+        start: NDArray[np.float64],
+        collisions: CollisionOperator,
+        frame: LevelFrame,
+        h: float,
+        redistribution: NDArray[np.float64],
+        out: NDArray[np.float64],
+        /,
+    ) -> int:
+        """Solve out = start + h C(out) + h G(out), G the given angular redistribution; the number of its fix-ups."""
+        ...
+
+    def trace(self, carried: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Sum over flavours."""
+        ...
+
+    def store(self, state: State, /) -> None:
+        """Put the carried quantity back into the state's populations."""
+        ...
+
+    def heat(self, state: State, /) -> NDArray[np.float64]:
+        """Q_kin of the re-alignment, (cell,) MeV cm^-3."""
         ...
 
 
@@ -49,6 +89,7 @@ class StepLedger:
     inflow: dict[str, float]
     corrections: dict[str, float]
     counts: dict[str, int] = field(default_factory=dict)
+    kinematic_heat: float = 0.0  #: MeV, energy of the re-alignment; zero when populations are advected
 
     def imbalance(self, quantity: str) -> float:
         """after - before - collisions - inflow - corrections."""
@@ -67,7 +108,6 @@ class StepResult:
 
     sources: Sources
     ledger: StepLedger
-    collision_iterations: int
 
 
 class Stepper:
@@ -78,18 +118,17 @@ class Stepper:
         phase_space: PhaseSpace,
         decomposition: Decomposition,
         advection: AdvectionOperator,
+        scheme: Scheme,
         *,
         second_order: bool,
     ) -> None:
         cells = decomposition.cells
         self.phase_space, self.decomposition, self.advection = phase_space, decomposition, advection
+        self.scheme = scheme
         self.second_order = second_order
         self.exchange = Exchange(phase_space, cells)
         self.cell_volume = phase_space.mesh.volume[cells]
-        shape = (decomposition.size, *phase_space.cell_shape)
-        self._first, self._second = np.empty(shape), np.empty(shape)
-        self._advected = np.empty(shape)
-        self._iterations = np.zeros(decomposition.size, dtype=np.int64)
+        self._scratch: list[NDArray[np.float64]] = []
 
     def step(
         self, state: State, collisions: CollisionOperator, mixing: Mixing, frame: LevelFrame, dt: float
@@ -104,110 +143,99 @@ class Stepper:
         if not dt > 0.0 or not np.isfinite(dt):
             raise UnphysicalInputError(f"time step is {dt!r} s; accepted: a finite value > 0")
         h = SPEED_OF_LIGHT * dt
-        old = state.owned.copy()
-        b = self.advection.upwind_fraction(collisions.transport_opacity(frame))
+        scheme = self.scheme
+        carried = scheme.load(state)
+        boundary = scheme.boundary(state)
+        b = scheme.upwind_fraction(collisions, frame)
+        explicit, implicit = self.advection.split_redistribution(h)
+        old, first, second, advected = self._arrays(carried.shape)
+        old[:] = carried
 
-        # transport, Eq. (13): first stage
-        flux_1, fixed_1 = self._advect(state.populations, b, self._first)
-        np.multiply(self._first, h, out=self._advected)
-        self._advected += old
-        worst_1 = self._collide(self._advected, collisions, frame, h, state.owned)
-        # second stage
-        flux_2, fixed_2 = self._advect(state.populations, b, self._second)
-        self._first += self._second
-        np.multiply(self._first, 0.5 * h, out=self._advected)
-        self._advected += old
-        worst_2 = self._collide(self._advected, collisions, frame, h, state.owned)
-        collided = state.owned - self._advected
+        # transport, Eq. (13): two stages of advection, each with its implicit collisions
+        flux_1, fixed_1 = self._advect(b, boundary, explicit, first)
+        np.multiply(first, h, out=advected)
+        advected += old
+        fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+        flux_2, fixed_2 = self._advect(b, boundary, explicit, second)
+        first += second
+        np.multiply(first, 0.5 * h, out=advected)
+        advected += old
+        fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+        traces = {"before": scheme.trace(old), "collisions": scheme.trace(carried) - scheme.trace(advected)}
+        # turning in angle is no exchange of momentum with matter
+        angular_sweep.subtract_redistribution(
+            scheme.trace(carried), h, implicit, self.advection.diamond, self.advection.volume, traces["collisions"]
+        )
 
         # corrections: occupations stay in [0, 1]
-        below, above = int((state.owned < 0.0).sum()), int((state.owned > 1.0).sum())
-        correction = None
-        if below or above:
-            correction = np.clip(state.owned, 0.0, 1.0) - state.owned
-            state.owned[:] += correction
+        scheme.store(state)
+        correction, counts = _keep_in_range(state.owned)
+        counts["angular fix-ups"] = fixed_1 + fixed_2
 
         # alignment, Eq. (14)
         frame = mixing.align(state.owned, state.moments)
 
+        # ledger and sources
         ledger = StepLedger(
-            before=self._totals(old),
-            after=self._totals(state.owned),
-            collisions=self._totals(collided),
+            before=self._totals(traces["before"]),
+            after=self._totals(state.owned.sum(axis=4)),
+            collisions=self._totals(traces["collisions"]),
             inflow=self._inflow(0.5 * h * (flux_1 + flux_2)),
-            corrections=self._totals(correction) if correction is not None else dict.fromkeys(_QUANTITIES, 0.0),
-            counts={"negative": below, "above one": above, "angular fix-ups": fixed_1 + fixed_2},
+            corrections=dict.fromkeys(QUANTITIES, 0.0) if correction is None else self._totals(correction),
+            counts=counts,
+            kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
         )
-        sources = self.exchange.sources(collided / h)
+        sources = self.exchange.sources(traces["collisions"] / h)
         state.time += dt
         state.step += 1
-        return StepResult(sources, ledger, max(worst_1, worst_2)), frame
+        return StepResult(sources, ledger), frame
+
+    def _arrays(self, shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
+        if not self._scratch or self._scratch[0].shape != shape:
+            self._scratch = [np.empty(shape) for _ in range(4)]
+        return self._scratch
 
     def _advect(
-        self, populations: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]
+        self,
+        b: NDArray[np.float64],
+        boundary: Boundary,
+        redistribution: NDArray[np.float64],
+        out: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], int]:
-        """Fill out with A n; return what enters through the ends of the mesh, (direction, entry)."""
-        self.advection.fill_ghosts(populations)
-        inner, outer, fixed = self.advection.rate(populations, b, out, second_order=self.second_order, fix_up=True)
+        """Fill out with A n; return what enters through the ends of the mesh, (direction, species, group)."""
+        ghosted = self.scheme.ghosted
+        self.advection.fill_ghosts(ghosted, boundary)
+        inner, outer, fixed = self.advection.rate(
+            ghosted, b, out, second_order=self.second_order, fix_up=self.scheme.positive, redistribution=redistribution
+        )
         entering = np.zeros_like(inner)
         if self.decomposition.is_first:
             entering += inner
         if self.decomposition.is_last:
             entering -= outer
-        return entering, fixed
+        return self.scheme.trace(entering.reshape(1, *out.shape[1:]))[0], fixed
 
-    def _collide(
-        self,
-        start: NDArray[np.float64],
-        collisions: CollisionOperator,
-        frame: LevelFrame,
-        h: float,
-        f: NDArray[np.float64],
-    ) -> int:
-        """Solve f = start + h C(f) cell by cell; f holds the guess and receives the solution."""
-        rates = collisions.rates
-        implicit_collisions.implicit_cells(
-            start,
-            collisions.weight_0,
-            collisions.weight_1,
-            collisions.cosine,
-            h,
-            rates.emissivity,
-            rates.absorption,
-            rates.scattering_0,
-            rates.scattering_1,
-            collisions.kind,
-            collisions.amplitude,
-            collisions.kernel,
-            collisions.ratio,
-            frame.component,
-            frame.mixed,
-            frame.projector,
-            COLLISION_TOLERANCE,
-            COLLISION_ITERATIONS,
-            f,
-            self._iterations,
-        )
-        if (self._iterations < 0).any():
-            cell = int(np.argmin(self._iterations)) + self.decomposition.start
-            raise ConvergenceError(
-                f"implicit collisions in cell {cell} did not converge to {COLLISION_TOLERANCE:g} in "
-                f"{COLLISION_ITERATIONS} iterations; a smaller time step helps"
-            )
-        return int(self._iterations.max())
-
-    def _totals(self, f: NDArray[np.float64]) -> dict[str, float]:
-        content = self.exchange.content(f)
-        return {name: float(self.cell_volume @ content[name]) for name in _QUANTITIES}
+    def _totals(self, trace: NDArray[np.float64]) -> dict[str, float]:
+        content = self.exchange.content(trace)
+        return {name: float(self.cell_volume @ content[name]) for name in QUANTITIES}
 
     def _inflow(self, entering: NDArray[np.float64]) -> dict[str, float]:
-        number = self.phase_space.number_weight
-        by_group = entering.reshape(-1, *self.phase_space.cell_shape[1:]).sum(axis=(0, 3))
+        by_group = entering.sum(axis=0)
         return {
             "energy": float(by_group.sum(axis=0) @ self.exchange.energy),
-            "neutrinos": float(by_group[0] @ number),
-            "antineutrinos": float(by_group[1] @ number),
+            "neutrinos": float(by_group[0] @ self.exchange.number),
+            "antineutrinos": float(by_group[1] @ self.exchange.number),
         }
 
 
-_QUANTITIES = ("energy", "neutrinos", "antineutrinos")
+QUANTITIES = ("energy", "neutrinos", "antineutrinos")
+
+
+def _keep_in_range(populations: NDArray[np.float64]) -> tuple[NDArray[np.float64] | None, dict[str, int]]:
+    """Clip occupations to [0, 1] in place; the trace of what was added, or None, and how many were touched."""
+    counts = {"negative": int((populations < 0.0).sum()), "above one": int((populations > 1.0).sum())}
+    if not any(counts.values()):
+        return None, counts
+    before = populations.sum(axis=4)
+    np.clip(populations, 0.0, 1.0, out=populations)
+    return populations.sum(axis=4) - before, counts

@@ -1,4 +1,6 @@
-"""Implicit collisions in one cell: f = f* + h C(f), with h = c dt in cm.
+"""Implicit collisions in one cell: f = f* + h C(f) + h G(f), with h = c dt in cm.
+
+G is the angular redistribution of the cells where it is too fast for an explicit step (elsewhere gamma is zero).
 
 For given gain and loss every occupation follows from the moments of f, so the unknowns are the moments only.
 Without processes that couple groups the moments of a flavour-locked cell obey one 2 x 2 system a level;
@@ -10,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .angular_sweep import sweep
 from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
 
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
 @njit(cache=True)
-def _locked_update(
+def locked_update(
     start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
 ):
     """f and its moments for given gain and loss, isoenergetic scattering solved exactly."""
@@ -54,13 +57,101 @@ def _locked_update(
 
 
 @njit(cache=True)
-def _mixed_update(
-    start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, projector, gain, loss, moments, f
+def swept_update(
+    start,
+    weight_0,
+    weight_1,
+    cosine,
+    h,
+    scattering_0,
+    scattering_1,
+    component,
+    gain,
+    loss,
+    gamma,
+    diamond,
+    volume,
+    positive,
+    f,
+    moments,
 ):
-    """f for given gain, loss and moments; then the moments of that f."""
+    """locked_update with angular redistribution.
+
+    ``positive``: an entry that would be negative somewhere takes upwind values in angle; returns how many did.
+    """
     directions, species, groups, levels = f.shape
+    rest, turnover, one = np.empty(directions), np.empty(directions), np.ones(directions)
+    free, flat, tilted = np.empty(directions), np.zeros(directions), np.zeros(directions)
+    fixed = 0
+    for s in range(species):
+        for g in range(groups):
+            s0, s1 = h * scattering_0[s, g], 3.0 * h * scattering_1[s, g]
+            for k in range(levels):
+                c = component[s, k]
+                for m in range(directions):
+                    mu3 = 3.0 * cosine[m]
+                    up = h * (gain[s, 0, g, c] + mu3 * gain[s, 1, g, c])
+                    down = h * (loss[s, 0, g, c] + mu3 * loss[s, 1, g, c])
+                    rest[m] = start[m, s, g, k] + up
+                    turnover[m] = 1.0 + s0 + up + down
+                for upwind in (False, True):
+                    # the answer is a sum of three sweeps, for the known part and for unit J and H
+                    sweep(rest, turnover, h, gamma, diamond, volume, upwind, free)
+                    if s0 != 0.0:
+                        sweep(one, turnover, h, gamma, diamond, volume, upwind, flat)
+                    if s1 != 0.0:
+                        sweep(cosine, turnover, h, gamma, diamond, volume, upwind, tilted)
+                    j_free = j_flat = j_tilted = h_free = h_flat = h_tilted = 0.0
+                    for m in range(directions):
+                        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
+                        j_free += w0 * free[m]
+                        j_flat += w0 * flat[m]
+                        j_tilted += w0 * tilted[m]
+                        h_free += w1 * free[m]
+                        h_flat += w1 * flat[m]
+                        h_tilted += w1 * tilted[m]
+                    a, b, d, e = 1.0 - s0 * j_flat, -s1 * j_tilted, -s0 * h_flat, 1.0 - s1 * h_tilted
+                    determinant = a * e - b * d
+                    mean = (e * j_free - b * h_free) / determinant
+                    flux = (a * h_free - d * j_free) / determinant
+                    lowest = 0.0
+                    for m in range(directions):
+                        f[m, s, g, k] = free[m] + s0 * mean * flat[m] + s1 * flux * tilted[m]
+                        lowest = min(lowest, f[m, s, g, k])
+                    if lowest >= 0.0 or not positive:
+                        break
+                    if not upwind:
+                        fixed += 1
+                moments[s, 0, g, c] = mean
+                moments[s, 1, g, c] = flux
+    return fixed
+
+
+@njit(cache=True)
+def _mixed_update(
+    start,
+    weight_0,
+    weight_1,
+    cosine,
+    h,
+    scattering_0,
+    scattering_1,
+    projector,
+    gain,
+    loss,
+    gamma,
+    diamond,
+    volume,
+    moments,
+    f,
+):
+    """f for given gain, loss and moments; then the moments of that f. Returns the number of angular fix-ups."""
+    directions, species, groups, levels = f.shape
+    below = np.zeros((species, groups, levels))
+    fixed = 0
     for m in range(directions):
         mu3 = 3.0 * cosine[m]
+        low, high, d = h * gamma[m] / volume[m], h * gamma[m + 1] / volume[m], diamond[m]
         for s in range(species):
             for g in range(groups):
                 s0, s1 = scattering_0[s, g], scattering_1[s, g]
@@ -71,8 +162,23 @@ def _mixed_update(
                     source = up
                     if s0 != 0.0:
                         source += s0 * _project(q, moments[s, 0, g], moments[s, 1, g], mu3 * s1 / s0)
-                    f[m, s, g, k] = (start[m, s, g, k] + h * source) / (1.0 + h * (up + down + s0))
+                    rest, turnover = start[m, s, g, k] + h * source, 1.0 + h * (up + down + s0)
+                    old = below[s, g, k]
+                    if low == 0.0:
+                        value = rest / (turnover + high)
+                        above = value
+                    else:
+                        value = (rest + (low + high * (1.0 - d) / d) * old) / (turnover + high / d)
+                        above = (value - (1.0 - d) * old) / d
+                        if above < 0.0:
+                            # same fix-up as in the explicit redistribution
+                            above = 0.0
+                            value = (rest + low * old) / turnover
+                            fixed += 1
+                    f[m, s, g, k] = value
+                    below[s, g, k] = above
     mixed_moments(f, weight_0, weight_1, projector, moments)
+    return fixed
 
 
 @njit(cache=True)
@@ -93,23 +199,30 @@ def implicit_cell(
     component,
     is_mixed,
     projector,
+    gamma,
+    diamond,
+    volume,
     tolerance,
     max_iterations,
     f,
 ):
     """Fill f[direction, species, group, level] with the solution for start = f*; f holds the first guess.
 
-    Returns the number of iterations, negative if the tolerance (absolute, on the moments) was not reached.
+    Returns the number of iterations, negative if the tolerance (absolute, on the moments) was not reached,
+    and the number of fix-ups of the angular redistribution.
     """
     directions, species, groups, levels = f.shape
     components = projector.shape[4] if is_mixed else DIAGONAL
     coupled = kind.shape[0] > 0
+    swept = False
+    for m in range(directions + 1):
+        swept = swept or gamma[m] != 0.0
     gain = np.zeros((species, 2, groups, components))
     loss = np.zeros((species, 2, groups, components))
     moments = np.zeros((species, 2, groups, components))
     if not coupled and not is_mixed:
         add_emission_absorption(emissivity, absorption, gain, loss)
-        _locked_update(
+        locked_update(
             start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, False, f, moments
         )
         return 1
@@ -127,6 +240,7 @@ def implicit_cell(
     old_x, old_step = np.zeros(size), np.zeros(size)
     dx, dstep = np.zeros((_DEPTH, size)), np.zeros((_DEPTH, size))
     known = 0
+    fixed = 0
     for iteration in range(1, max_iterations + 1):
         moments.reshape(size)[:] = x
         gain[:] = 0.0
@@ -134,16 +248,49 @@ def implicit_cell(
         add_emission_absorption(emissivity, absorption, gain, loss)
         add_energy_coupling(moments, 1.0, kind, amplitude, kernel, ratio, gain, loss)
         if is_mixed:
-            _mixed_update(
-                start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, projector, gain, loss, moments, f
+            fixed = _mixed_update(
+                start,
+                weight_0,
+                weight_1,
+                cosine,
+                h,
+                scattering_0,
+                scattering_1,
+                projector,
+                gain,
+                loss,
+                gamma,
+                diamond,
+                volume,
+                moments,
+                f,
+            )
+        elif swept:
+            fixed = swept_update(
+                start,
+                weight_0,
+                weight_1,
+                cosine,
+                h,
+                scattering_0,
+                scattering_1,
+                component,
+                gain,
+                loss,
+                gamma,
+                diamond,
+                volume,
+                True,
+                f,
+                moments,
             )
         else:
-            _locked_update(
+            locked_update(
                 start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, True, f, moments
             )
         step = moments.copy().reshape(size) - x
         if np.max(np.abs(step)) <= tolerance:
-            return iteration
+            return iteration, fixed
         if iteration > 1:
             slot = (iteration - 2) % _DEPTH
             dx[slot] = x - old_x
@@ -166,7 +313,7 @@ def implicit_cell(
             mix = np.linalg.solve(normal, right)
             for a in range(known):
                 x -= mix[a] * (dx[a] + dstep[a])
-    return -max_iterations
+    return -max_iterations, fixed
 
 
 @njit(cache=True)
@@ -187,15 +334,19 @@ def implicit_cells(
     component,
     mixed,
     projector,
+    gamma,
+    diamond,
+    volume,
     tolerance,
     max_iterations,
     f,
     iterations,
 ):
-    """implicit_cell on every cell; iterations[cell] is negative where it failed."""
+    """implicit_cell on every cell; iterations[cell] is negative where it failed. Returns the angular fix-ups."""
+    fixed = 0
     for i in range(start.shape[0]):
         row = projector[mixed[i]] if mixed[i] >= 0 else np.zeros((1, 1, 1, 1, DIAGONAL))
-        iterations[i] = implicit_cell(
+        iterations[i], fixes = implicit_cell(
             start[i],
             weight_0[i],
             weight_1[i],
@@ -212,8 +363,13 @@ def implicit_cells(
             component[i],
             mixed[i] >= 0,
             row,
+            gamma[i],
+            diamond,
+            volume[i],
             tolerance,
             max_iterations,
             f[i],
         )
+        fixed += fixes
+    return fixed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import MissingDependencyError
+from ..errors import ConfigurationError, MissingDependencyError
 
 
 def world() -> Any:
@@ -41,3 +41,34 @@ def petsc(comm: Any) -> Any:
     if PETSc.ScalarType().dtype.kind == "c":
         raise MissingDependencyError("this PETSc is built with complex scalars; a build with real scalars is needed")
     return PETSc
+
+
+def set_options(PETSc: Any, options: dict[str, Any]) -> None:
+    """Put options into PETSc's database; what the user gave there already (environment, command line) wins."""
+    database = PETSc.Options()
+    for name, value in options.items():
+        if not database.hasName(name):
+            database.setValue(name, _text(value))
+
+
+def refuse_unused(PETSc: Any, options: dict[str, Any]) -> None:
+    """Raise ConfigurationError for options that no solver asked for: a mistyped name would do nothing silently."""
+    unused = [name for name in options if not _is_used(PETSc, name)]
+    if unused:
+        raise ConfigurationError(f"PETSc options {', '.join(sorted(unused))} are not known to the solver that ran")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_used(PETSc: Any, name: str) -> bool:
+    database = PETSc.Options()
+    if hasattr(database, "used"):
+        return bool(database.used(name))
+    # petsc4py before 3.19 has no such call; the C function is in the library that is loaded already
+    import ctypes
+
+    used = ctypes.c_int(0)
+    ctypes.CDLL(PETSc.__file__).PetscOptionsUsed(None, name.encode(), ctypes.byref(used))
+    return bool(used.value)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .boundary import Boundary
 
 
+#: Largest h * (loss rate of a population by angular and radial motion) that is stepped explicitly in angle.
+EXPLICIT_ANGLE_LIMIT = 1.0
+
+
 class AdvectionOperator:
     """-div(v f) per phase-space volume, in cm^-1, on populations or on density-matrix components."""
 
@@ -31,6 +35,10 @@ class AdvectionOperator:
         self.redistribution = np.ascontiguousarray(angles.redistribution[cells])
         self.volume = np.ascontiguousarray(angles.volume[cells])
         self.diamond = angles.diamond
+        # fastest loss of a population by moving on in angle or in radius, cm^-1
+        outflow = np.maximum(self.area[1:], 0.0) + np.maximum(-self.area[:-1], 0.0)
+        angular = np.maximum(self.redistribution[:, 1:], 0.0) / self.diamond
+        self.angular_turnover = np.where(angular > 0.0, (outflow + angular) / self.volume, 0.0).max(axis=1)
         self._width = np.ones(decomposition.size + 2)
         self._width[1:-1] = phase_space.mesh.width[cells]
         decomposition.exchange(self._width, 1)
@@ -46,10 +54,18 @@ class AdvectionOperator:
         kernel.upwind_fraction(padded, self._width, self.threshold, out)
         return out
 
-    def fill_ghosts(self, f: NDArray[np.float64]) -> None:
+    def split_redistribution(self, h: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Angular coefficients for an explicit step and, where the step h (cm) is too long for that, for an implicit one.
+
+        Near the centre a direction turns within less than the crossing time of a cell.
+        """
+        slow = (h * self.angular_turnover <= EXPLICIT_ANGLE_LIMIT)[:, None]
+        return np.where(slow, self.redistribution, 0.0), np.where(slow, 0.0, self.redistribution)
+
+    def fill_ghosts(self, f: NDArray[np.float64], boundary: Boundary | None = None) -> None:
         """Set the ghost cells of f[cell + 2 HALO, ...], from other ranks and from the boundaries."""
         self.decomposition.exchange(f, HALO)
-        self.boundary.fill(f, self.phase_space.angles, self.decomposition)
+        (boundary or self.boundary).fill(f, self.phase_space.angles, self.decomposition)
 
     def rate(
         self,
@@ -59,9 +75,11 @@ class AdvectionOperator:
         *,
         second_order: bool,
         fix_up: bool,
+        redistribution: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         """Fill out[cell, direction, ...] with df/dt over c, cm^-1.
 
+        ``redistribution`` replaces the angular coefficients where a part of them is treated elsewhere.
         Returns a f on the inner and outer face of this rank's range, (direction, entry), and the number of
         negative angular values that were set to zero (only with ``fix_up``).
         """
@@ -74,7 +92,7 @@ class AdvectionOperator:
             HALO,
             b,
             self.area,
-            self.redistribution,
+            self.redistribution if redistribution is None else redistribution,
             self.diamond,
             self.volume,
             second_order,

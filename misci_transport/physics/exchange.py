@@ -29,8 +29,8 @@ class Exchange:
 
     energy = -c sum w_0 n_g E_g C,  lepton number = -c sum w_0 n_g (C_nu - C_nubar),  momentum = -sum w_1 n_g E_g C
 
-    Sums run over levels: traces do not depend on the basis, and of all processes only charged currents
-    change Tr(rho - rhobar), so its loss is the fluid's gain of electron-lepton number.
+    of Tr C: traces do not depend on the basis, and of all processes only charged currents change
+    Tr(rho - rhobar), so its loss is the fluid's gain of electron-lepton number.
     """
 
     def __init__(self, phase_space: PhaseSpace, cells: slice) -> None:
@@ -39,9 +39,11 @@ class Exchange:
         self.number = phase_space.number_weight
         self.energy = self.number * phase_space.energy.center
 
-    def sources(self, collision: NDArray[np.float64]) -> Sources:
-        """Sources for a mean collision term of a step, or for that of a stationary state."""
-        trace = collision.sum(axis=4)
+    def sources(self, trace: NDArray[np.float64]) -> Sources:
+        """Sources for the trace over flavours of a collision term, (cell, direction, species, group) in cm^-1.
+
+        The mean collision term of a step, or that of a stationary state.
+        """
         isotropic = np.einsum("im,imsg->isg", self.weight_0, trace)
         forward = np.einsum("im,imsg->ig", self.weight_1, trace)
         lepton = (isotropic[:, 0] - isotropic[:, 1]) @ self.number
@@ -51,9 +53,9 @@ class Exchange:
             -ERG_PER_MEV * (forward @ self.energy),
         )
 
-    def content(self, populations: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Energy (MeV cm^-3) and numbers (cm^-3) of neutrinos and antineutrinos in each cell."""
-        isotropic = np.einsum("im,imsgk->isg", self.weight_0, populations)
+    def content(self, trace: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Energy (MeV cm^-3) and numbers (cm^-3) in each cell for the trace over flavours of occupations."""
+        isotropic = np.einsum("im,imsg->isg", self.weight_0, trace)
         numbers = isotropic @ self.number
         return {
             "energy": isotropic.sum(axis=1) @ self.energy,

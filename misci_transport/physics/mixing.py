@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..alignment import CONVERGED, LOCKED, STATUS_NAMES
+from ..errors import ConvergenceError
+from ..kernels.alignment import align_batch
+from ..kernels.projectors import electron_mixing_bounds, fill_projectors
+from .hamiltonian import matter_beta
 from .levels import LevelFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..fluid import Fluid
+    from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
+    from .hamiltonian import Hamiltonian
+
+logger = logging.getLogger(__name__)
+
+#: Largest 1 - |U_ek|^2 for which transport and collisions treat a cell's flavours as pure.
+PURE_FLAVOR_TOLERANCE = 1.0e-8
 
 
-class NoMixing:
+class _Record:
+    """Status of the last alignment, cell by cell."""
+
+    def __init__(self, cells: int) -> None:
+        self.status = np.full(cells, LOCKED, dtype=np.int64)
+        self.iterations = np.zeros(cells, dtype=np.int64)
+        self.residual = np.zeros(cells)
+        self.locked = np.ones(cells, dtype=bool)  #: flavours pure to PURE_FLAVOR_TOLERANCE
+        self.held = 0  #: cells that kept their old alignment, summed over all alignments
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Cells without a solution in the last alignment."""
+        return (self.status != CONVERGED) & (self.status != LOCKED)
+
+    def electron_content(self, frame: LevelFrame) -> NDArray[np.float64]:
+        """|U_ek|^2 of the most forward direction, (cell, species, group, level)."""
+        groups = frame.projector.shape[3]
+        content = np.repeat((frame.component == 0).astype(np.float64)[:, :, None, :], groups, axis=2)
+        mixed = frame.mixed_cells
+        content[mixed] = frame.projector[frame.mixed[mixed], -1, ..., 0]
+        return content
+
+
+class NoMixing(_Record):
     """Flavours are carried without conversion: every cell is locked, nothing is solved."""
 
     def __init__(self, phase_space: PhaseSpace, cells: slice) -> None:
+        super().__init__(cells.stop - cells.start)
         self.phase_space = phase_space
         self.frame = LevelFrame.locked(phase_space, cells.stop - cells.start)
         self.weight_0 = phase_space.angles.weight_0[cells]
         self.weight_1 = phase_space.angles.weight_1[cells]
+
+    def set_fluid(self, fluid: Fluid) -> None:
+        """Matter does not matter here."""
 
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Set the diagonal of D_0 and D_1, Eq. (4), and return the frame of locked cells."""
@@ -35,3 +77,135 @@ class NoMixing:
                     if component < self.phase_space.n_flavors:
                         moments[:, order, component] += sign * content[:, species, level]
         return self.frame
+
+
+class LocalMixing(_Record):
+    """Self-consistent alignment, Eq. (14), of every cell of this rank by itself."""
+
+    def __init__(
+        self,
+        phase_space: PhaseSpace,
+        decomposition: Decomposition,
+        hamiltonian: Hamiltonian,
+        *,
+        solver: str,
+        tolerance: float,
+        max_iterations: int,
+        on_failure: str,
+    ) -> None:
+        super().__init__(decomposition.size)
+        cells = decomposition.cells
+        self.phase_space, self.decomposition, self.hamiltonian = phase_space, decomposition, hamiltonian
+        self.solver, self.tolerance, self.max_iterations, self.on_failure = solver, tolerance, max_iterations, on_failure
+        self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
+        self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
+        self.cosine = self.weight_1 / self.weight_0
+        self.number_weight = phase_space.number_weight
+        self.potential = np.zeros(decomposition.size)
+        self.beta = np.zeros(decomposition.size)
+        self.shift = np.zeros((decomposition.size, 2, phase_space.n_flavors**2))
+        self.frame = LevelFrame.locked(phase_space, decomposition.size)
+        self._bound = np.empty(decomposition.size)
+
+    def set_fluid(self, fluid: Fluid) -> None:
+        """Matter potential and velocity of this rank's cells."""
+        self.potential = self.hamiltonian.matter_potential(fluid)
+        self.beta = matter_beta(fluid)
+
+    def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
+        """Solve for D_0, D_1 (in place) and return the eigenvectors (collective).
+
+        Raises
+        ------
+        ConvergenceError
+            On all ranks, if a cell has no solution and the policy is "stop".
+        """
+        populations = np.ascontiguousarray(populations)
+        if self.solver == "petsc":
+            self._align_by_snes(populations, moments)
+        else:
+            self._align_cells(populations, moments)
+        self._judge()
+        self._update_frame(moments)
+        return self.frame
+
+    def _medium(self) -> dict[str, Any]:
+        return {
+            "weight_0": self.weight_0,
+            "weight_1": self.weight_1,
+            "direction_cosine": self.cosine,
+            "number_weight": self.number_weight,
+            "vacuum": self.hamiltonian.vacuum,
+            "matter_potential": self.potential,
+            "matter_beta": self.beta,
+            "strength": self.hamiltonian.strength,
+            "n_flavors": self.phase_space.n_flavors,
+        }
+
+    def _align_cells(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        align_batch(
+            moments,
+            populations,
+            self.weight_0,
+            self.weight_1,
+            self.cosine,
+            self.number_weight,
+            self.hamiltonian.vacuum,
+            self.potential,
+            self.beta,
+            self.hamiltonian.strength,
+            self.shift,
+            self.phase_space.n_flavors,
+            self.tolerance,
+            self.max_iterations,
+            True,
+            self.status,
+            self.iterations,
+            self.residual,
+        )
+
+    def _align_by_snes(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        from ..solvers.petsc_alignment import align_with_snes
+
+        report = align_with_snes(
+            populations,
+            moments,
+            comm=self.decomposition.comm,
+            first_cell=self.decomposition.start,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            **self._medium(),
+        )
+        self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
+
+    def _judge(self) -> None:
+        failed = np.flatnonzero(self.failed)
+        total = self.decomposition.comm.allreduce(int(failed.size))
+        if total == 0:
+            return
+        self.held += int(failed.size)
+        words = [
+            f"cell {self.decomposition.start + i}: {STATUS_NAMES[self.status[i]]}, relative residual {self.residual[i]:.3e}"
+            for i in failed[:5]
+        ]
+        message = "; ".join(w for part in self.decomposition.comm.allgather(words) for w in part)
+        text = f"alignment has no solution in {total} of {self.decomposition.total} cells ({message})"
+        if self.on_failure == "stop":
+            raise ConvergenceError(f'{text}; alignment.on_failure = "hold" would keep their previous alignment')
+        if self.decomposition.is_first:
+            logger.warning("%s; they keep their previous alignment", text)
+
+    def _update_frame(self, moments: NDArray[np.float64]) -> None:
+        h, n_flavors = self.hamiltonian, self.phase_space.n_flavors
+        medium = (self.cosine, h.vacuum, self.potential, self.beta, h.strength, self.shift, n_flavors)
+        electron_mixing_bounds(moments, *medium, self._bound)
+        self.locked = self._bound <= PURE_FLAVOR_TOLERANCE
+        cells = np.flatnonzero(~self.locked)
+        frame = self.frame
+        if frame.projector.shape[0] != cells.size:
+            frame.projector = np.zeros((cells.size, *self.phase_space.cell_shape, self.phase_space.components))
+        frame.mixed[:] = -1
+        frame.mixed[cells] = np.arange(cells.size)
+        fill_projectors(cells, moments, *medium, frame.projector)
+
+

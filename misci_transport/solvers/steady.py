@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ConvergenceError
-from ..parallel.petsc import petsc
+from ..parallel.petsc import petsc, refuse_unused, set_options
 from ..phase_space import HALO
 from ..state import State
 from .coarse_correction import CoarseCorrection
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..physics.levels import LevelFrame
 
 logger = logging.getLogger(__name__)
+
+_PREFIX = "misci_steady_"
 
 
 class Alignment(Protocol):
@@ -66,10 +68,12 @@ class SteadySolver:
         relative_tolerance: float,
         max_newton: int,
         max_krylov: int,
+        petsc_options: dict[str, Any] | None = None,
     ) -> None:
         self.phase_space, self.decomposition = phase_space, decomposition
         self.advection, self.collisions, self.alignment = advection, collisions, alignment
         self.relative_tolerance, self.max_newton, self.max_krylov = relative_tolerance, max_newton, max_krylov
+        self.petsc_options = {k: v for k, v in (petsc_options or {}).items() if k.startswith(_PREFIX)}
         self.shape = (decomposition.size, *phase_space.cell_shape)
         self.flat = (decomposition.size, phase_space.angles.size, int(np.prod(phase_space.cell_shape[1:])))
         self.preconditioner = RadialPreconditioner(phase_space, decomposition)
@@ -99,7 +103,7 @@ class SteadySolver:
         x = PETSc.Vec().createMPI((int(np.prod(self.shape)), None), comm=self.decomposition.comm)
         x.getArray()[:] = state.owned.ravel()
         snes = PETSc.SNES().create(self.decomposition.comm)
-        snes.setOptionsPrefix("misci_steady_")
+        snes.setOptionsPrefix(_PREFIX)
         snes.setFunction(self._function, x.duplicate())
         size = x.getSizes()
         jacobian = PETSc.Mat().createPython((size, size), _Jacobian(self), comm=self.decomposition.comm)
@@ -119,9 +123,11 @@ class SteadySolver:
         history: list[float] = []
         self.krylov = 0
         snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
+        set_options(PETSc, self.petsc_options)
         snes.setFromOptions()
         try:
             snes.solve(None, x)
+            refuse_unused(PETSc, self.petsc_options)
             return self._finish(PETSc, snes, x, history, state)
         finally:
             for thing in (snes, jacobian, x):

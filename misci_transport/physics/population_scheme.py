@@ -1,0 +1,115 @@
+"""The default scheme of Eq. (13): eigen-populations are carried along rays as plain scalars.
+
+Without collisions adiabatic transport leaves the populations n_k of a ray unchanged whatever the eigenvectors do,
+so that nothing is lost to the mesh where they turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ConvergenceError
+from ..kernels import implicit_collisions
+from ..phase_space import HALO
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..parallel.decomposition import Decomposition
+    from ..state import State
+    from .advection import AdvectionOperator
+    from .boundary import Boundary
+    from .collisions import CollisionOperator
+    from .levels import LevelFrame
+
+#: Absolute tolerance on the moments of occupations where collisions need an iteration.
+COLLISION_TOLERANCE = 1.0e-13
+COLLISION_ITERATIONS = 500
+
+
+class PopulationScheme:
+    """Carries state.populations in place."""
+
+    positive = True
+
+    def __init__(self, advection: AdvectionOperator, decomposition: Decomposition) -> None:
+        self.advection, self.decomposition = advection, decomposition
+        self._iterations = np.zeros(decomposition.size, dtype=np.int64)
+
+    def load(self, state: State) -> NDArray[np.float64]:
+        """The carried array with ghost cells, (cell + 2 HALO, direction, species, group, level)."""
+        self.ghosted = state.populations
+        return self.ghosted[HALO:-HALO]
+
+    def boundary(self, _state: State) -> Boundary:
+        """What enters through the ends."""
+        return self.advection.boundary
+
+    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame) -> NDArray[np.float64]:
+        """b[face, entry] from the transport opacity of each level."""
+        return self.advection.upwind_fraction(collisions.transport_opacity(frame))
+
+    def collide(
+        self,
+        start: NDArray[np.float64],
+        collisions: CollisionOperator,
+        frame: LevelFrame,
+        h: float,
+        redistribution: NDArray[np.float64],
+        out: NDArray[np.float64],
+    ) -> int:
+        """Solve out = start + h C(out) + h G(out) cell by cell; out holds the first guess.
+
+        G is the given angular redistribution; returns the number of its fix-ups.
+
+        Raises
+        ------
+        ConvergenceError
+            Naming the cell whose energy exchange did not converge.
+        """
+        rates = collisions.rates
+        fixed = implicit_collisions.implicit_cells(
+            start,
+            collisions.weight_0,
+            collisions.weight_1,
+            collisions.cosine,
+            h,
+            rates.emissivity,
+            rates.absorption,
+            rates.scattering_0,
+            rates.scattering_1,
+            collisions.kind,
+            collisions.amplitude,
+            collisions.kernel,
+            collisions.ratio,
+            frame.component,
+            frame.mixed,
+            frame.projector,
+            redistribution,
+            self.advection.diamond,
+            self.advection.volume,
+            COLLISION_TOLERANCE,
+            COLLISION_ITERATIONS,
+            out,
+            self._iterations,
+        )
+        if (self._iterations < 0).any():
+            cell = int(np.argmin(self._iterations)) + self.decomposition.start
+            raise ConvergenceError(
+                f"implicit collisions in cell {cell} did not converge to {COLLISION_TOLERANCE:g} in "
+                f"{COLLISION_ITERATIONS} iterations; a smaller time step helps"
+            )
+        return int(fixed)
+
+    def trace(self, carried: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum over flavours, (cell, direction, species, group)."""
+        return carried.sum(axis=4)
+
+    def store(self, state: State) -> None:
+        """Nothing to do: the populations are the state."""
+
+    def heat(self, _state: State) -> NDArray[np.float64]:
+        """Q_kin of the re-alignment, zero by construction, (cell,) MeV cm^-3."""
+        return np.zeros(self.decomposition.size)
