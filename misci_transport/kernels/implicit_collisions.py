@@ -51,9 +51,9 @@ def locked_update(
                 moments[s, 0, g, c] = mean
                 moments[s, 1, g, c] = flux
                 for m in range(directions):
-                    f[m, s, g, k] = (start[m, s, g, k] + up_0 + up_1 * cosine[m] + s0 * mean + s1 * cosine[m] * flux) / (
-                        turn_0 + turn_1 * cosine[m]
-                    )
+                    f[m, s, g, k] = (
+                        start[m, s, g, k] + up_0 + up_1 * cosine[m] + s0 * mean + s1 * cosine[m] * flux
+                    ) / (turn_0 + turn_1 * cosine[m])
 
 
 @njit(cache=True)
@@ -222,10 +222,30 @@ def implicit_cell(
     moments = np.zeros((species, 2, groups, components))
     if not coupled and not is_mixed:
         add_emission_absorption(emissivity, absorption, gain, loss)
+        if swept:
+            fixed = swept_update(
+                start,
+                weight_0,
+                weight_1,
+                cosine,
+                h,
+                scattering_0,
+                scattering_1,
+                component,
+                gain,
+                loss,
+                gamma,
+                diamond,
+                volume,
+                True,
+                f,
+                moments,
+            )
+            return 1, fixed
         locked_update(
             start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, False, f, moments
         )
-        return 1
+        return 1, 0
     if is_mixed:
         mixed_moments(f, weight_0, weight_1, projector, moments)
     else:
@@ -286,7 +306,19 @@ def implicit_cell(
             )
         else:
             locked_update(
-                start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, True, f, moments
+                start,
+                weight_0,
+                weight_1,
+                cosine,
+                h,
+                scattering_0,
+                scattering_1,
+                component,
+                gain,
+                loss,
+                True,
+                f,
+                moments,
             )
         step = moments.copy().reshape(size) - x
         if np.max(np.abs(step)) <= tolerance:
@@ -372,4 +404,3 @@ def implicit_cells(
         )
         fixed += fixes
     return fixed
-
