@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ._version import __version__
 from .errors import MisciError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -114,22 +115,22 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _plot(options: argparse.Namespace, _: list[str]) -> int:
-    _without_mpi()
     from .plotting.gallery import plot_output
 
-    for given in options.outputs:
-        for path in _outputs_in(Path(given)):
-            directory = Path(options.output) if options.output else path.parent
-            for picture in plot_output(path, directory):
-                print(picture)
+    with _without_mpi():
+        for given in options.outputs:
+            for path in _outputs_in(Path(given)):
+                directory = Path(options.output) if options.output else path.parent
+                for picture in plot_output(path, directory):
+                    print(picture)
     return 0
 
 
 def _inspect(options: argparse.Namespace, _: list[str]) -> int:
-    _without_mpi()
     from .inspect_file import describe_file, to_text
 
-    description = describe_file(options.file)
+    with _without_mpi():
+        description = describe_file(options.file)
     print(json.dumps(description, indent=2) if options.json else to_text(description))
     return 0
 
@@ -164,15 +165,23 @@ def _outputs_in(path: Path) -> list[Path]:
     return found
 
 
-def _without_mpi() -> None:
+@contextmanager
+def _without_mpi() -> Iterator[None]:
     """Keep h5py from starting MPI, which would abort on a login node."""
-    os.environ.pop("H5PY_ALWAYS_USE_MPI", None)
+    wanted = os.environ.pop("H5PY_ALWAYS_USE_MPI", None)
     try:
         import mpi4py
     except ImportError:
+        yield
         return
-    if "mpi4py.MPI" not in sys.modules:
-        mpi4py.rc.initialize = False
+    before = mpi4py.rc.initialize
+    mpi4py.rc.initialize = False
+    try:
+        yield
+    finally:
+        mpi4py.rc.initialize = before
+        if wanted is not None:
+            os.environ["H5PY_ALWAYS_USE_MPI"] = wanted
 
 
 def _start_logging(comm: Any) -> None:

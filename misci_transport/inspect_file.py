@@ -76,7 +76,8 @@ def _one_line(name: str, entry: dict[str, Any]) -> str:
         limits = f"{entry['value']:.6g}"
     else:
         limits = f"{entry['minimum']:.4g} to {entry['maximum']:.4g}" if "minimum" in entry else "no finite value"
-    return f"{name:38s} {shape:22s} {limits} {entry['unit'].removeprefix('1')}".rstrip()
+    unit = "" if entry["unit"] == "1" else entry["unit"]
+    return f"{name:38s} {shape:22s} {limits} {unit}".rstrip()
 
 
 def _own(path: Path) -> dict[str, Any]:
@@ -97,10 +98,8 @@ def _own(path: Path) -> dict[str, Any]:
                 entry["not a number"] = int(values.size - finite.size)
             entry["description"] = about.get("description", "")
             fields[name] = entry
-    return {"format": f"{attributes['format']} {attributes['kind']}", **attributes} | {
-        "fields": fields,
-        "configuration": configuration,
-    }
+    form = f"{attributes.pop('format')} {attributes.pop('kind')}"
+    return {"format": form, **attributes, "fields": fields, "configuration": configuration}
 
 
 def _nulib(path: Path) -> dict[str, Any] | None:

@@ -53,23 +53,27 @@ class RunSummary:
 
     outputs: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
-    steps: int = 0  #: time steps, or Newton iterations of steady solves
+    steps: int = 0  #: time steps, or Newton iterations of all steady solves
+    first_steps: int = 0  #: those of the first step or solve, whose time includes compilation
+    step_name: str = "step"
     time: float = 0.0  #: s
     cells: int = 0
     directions: int = 0
     groups: int = 0
     ranks: int = 1
-    seconds: dict[str, float] = field(default_factory=dict)  #: wall-clock time of set-up, first step, steps, output
+    seconds: dict[str, float] = field(
+        default_factory=dict
+    )  #: wall-clock time of set-up, first step or solve, steps, output
     alignment: dict[str, float] = field(default_factory=dict)
     ledger: dict[str, float] = field(default_factory=dict)
     survival: dict[str, Any] = field(default_factory=dict)  #: steady with twin: at the outermost face
 
     @property
     def cost(self) -> float:
-        """Nanoseconds of one core per cell, direction, group and step, without the first step (which compiles)."""
-        first = self.seconds.get("first step", 0.0)
-        seconds, steps = (self.seconds["steps"], self.steps - (first > 0.0)) if self.steps > 1 else (first, self.steps)
-        points = self.cells * self.directions * self.groups * max(steps, 1)
+        """Nanoseconds of one core per cell, direction, group and step, without the first part where there is more."""
+        later = self.steps - self.first_steps
+        seconds, steps = (self.seconds["steps"], later) if later else (self.seconds["first"], self.first_steps)
+        points = self.cells * self.directions * self.groups * steps
         return 1.0e9 * seconds * self.ranks / points if points else float("nan")
 
     def lines(self) -> list[str]:
@@ -80,8 +84,8 @@ class RunSummary:
         return [
             f"time: {clock}",
             f"alignment: {numbers or 'off'}; corrections: {booked or 'none'}",
-            f"cost: {self.cost:.0f} ns of one core per cell, direction, group and step "
-            f"({self.cells} cells, {self.directions} directions, {self.groups} groups, {self.steps} steps, "
+            f"cost: {self.cost:.0f} ns of one core per cell, direction, group and {self.step_name} "
+            f"({self.cells} cells, {self.directions} directions, {self.groups} groups, {self.steps} {self.step_name}s, "
             f"{self.ranks} rank{'s' if self.ranks > 1 else ''})",
         ]
 
@@ -294,9 +298,13 @@ class _Job:
             options.flavors.number,
             options.flavors.ordering,
         )
-        with self.clock("steps"):
+        summary = self.summary
+        with self.clock("steps" if summary.steps else "first"):
             report = self.transport.solve_steady(fluid)
-        self.summary.steps += max(int(report.newton_iterations), 1)
+        iterations = max(int(report.newton_iterations), 1)
+        summary.step_name = "Newton iteration"
+        summary.first_steps = summary.first_steps or iterations
+        summary.steps += iterations
         with self.clock("output"):
             fields = [*self.transport.fields(), *self.solver_fields(report)]
             if unmixed is not None:
@@ -402,7 +410,7 @@ class _Job:
         progress = _Progress(self.comm, state, run.end_time, run.max_steps, limit)
         while not _finished(state, run.end_time, run.max_steps):
             dt = step_size if run.end_time is None else min(step_size, run.end_time - state.time)
-            with self.clock("steps" if done_steps else "first step"):
+            with self.clock("steps" if done_steps else "first"):
                 self.transport.step(fluid, dt)
             if run.end_time is not None and run.end_time - state.time < 1.0e-12 * run.end_time:
                 state.time = run.end_time  # what is left is round-off of the sum, not a step
@@ -417,7 +425,7 @@ class _Job:
                 if finished or (run.checkpoint_every and state.step % run.checkpoint_every == 0):
                     self.checkpoint(f"checkpoint_{state.step:08d}.h5", history.fields())
         progress.close()
-        self.summary.steps, self.summary.time = done_steps, state.time
+        self.summary.steps, self.summary.first_steps, self.summary.time = done_steps, 1, state.time
 
     # ---- common --------------------------------------------------------------------------------------------
 
@@ -473,7 +481,7 @@ class _Job:
             "checkpoints": [path.name for path in summary.checkpoints],
             "steps": summary.steps,
             "time [s]": summary.time,
-            "cost [ns per cell, direction, group and step]": summary.cost,
+            f"cost [ns per cell, direction, group and {summary.step_name}]": summary.cost,
             "seconds": summary.seconds,
             "ranks": summary.ranks,
             "cells": summary.cells,

@@ -97,6 +97,7 @@ def spectra(reader: Reader, unmixed: Reader | None = None) -> Any:
     scale = 1.0e-56
     with styled():
         figure, axes = canvas(2, len(faces), 2.5 * len(faces) + 0.8, 5.0, sharex=True, sharey=True)
+        highest = 0.0
         for column, index in enumerate(faces):
             part = slice(index, index + 1)
             spectrum = scale * reader.array("radiation/number_spectrum", part)[0]
@@ -113,10 +114,11 @@ def spectra(reader: Reader, unmixed: Reader | None = None) -> Any:
                         linestyle=("-", "--", ":")[flavor],
                         label=flavor_label(species, flavor, flavors),
                     )
-                panel.set_xlim(0.0, 60.0)
-                panel.set_ylim(bottom=0.0)
+                highest = max(highest, float(spectrum[species].max()))
             axes[0, column].set_title(f"r = {_length(face[index])}")
             axes[1, column].set_xlabel("energy [MeV]")
+        axes[0, 0].set_xlim(0.0, 60.0)
+        axes[0, 0].set_ylim(0.0, 1.08 * highest or 1.0)
         for species in (0, 1):
             axes[species, 0].set_ylabel(SPECIES_NAMES[species] + r" [$10^{56}$ s$^{-1}$ MeV$^{-1}$]")
             if unmixed is not None:
@@ -189,6 +191,7 @@ def hamiltonian(reader: Reader) -> Any:
             )
         band = (energy >= 5.0) & (energy <= 50.0)
         shown = int(np.argmin(np.abs(energy - _SHOWN_ENERGY)))
+        resonant = False
         for split, (name, color) in enumerate(
             ((r"$\Delta m^2_{21}/2E$", FLAVOR_COLORS[2]), (r"$|\Delta m^2_{31}|/2E$", FLAVOR_COLORS[1]))
         ):
@@ -200,7 +203,9 @@ def hamiltonian(reader: Reader) -> Any:
             panel.axhline(values[shown], color=color, linewidth=0.9, label=f"{name}, 5 to 50 MeV")
             for crossing in _crossings(radius, matter, values[shown]):
                 panel.plot(crossing, values[shown], "o", color=color, markersize=6, fillstyle="none")
-        panel.plot([], [], "o", color=GREY, fillstyle="none", label=f"resonance at {energy[shown]:.1f} MeV")
+                resonant = True
+        if resonant:
+            panel.plot([], [], "o", color=GREY, fillstyle="none", label=f"resonance at {energy[shown]:.1f} MeV")
         panel.set_yscale("log")
         positive = np.concatenate([matter[matter > 0.0], np.abs(frequency[frequency != 0.0])])
         if positive.size:
@@ -275,6 +280,7 @@ def solver(reader: Reader) -> Any:
             history = reader["solver/residual_history"]
             panel.semilogy(np.arange(history.size), np.where(history > 0.0, history, np.nan), "o-", color=BLACK)
             panel.set_xlabel("Newton iteration")
+            panel.xaxis.get_major_locator().set_params(integer=True)
             panel.set_ylabel("residual norm")
             linear = int(reader.scalar("solver/krylov_iterations"))
             panel.set_title(f"stationary state: {linear} linear iterations in all")
@@ -286,7 +292,10 @@ def solver(reader: Reader) -> Any:
             values = reader[f"alignment/{name}"]
             if name == "residual":
                 values = np.where(values > 0.0, values, np.nan)
-                panel.set_yscale("log")
+                if np.isfinite(values).any():
+                    panel.set_yscale("log")
+                else:
+                    panel.text(0.5, 0.5, "no cell needed iterations", transform=panel.transAxes, ha="center")
             for chosen, color, marker, text in (
                 (~locked, FLAVOR_COLORS[0], "o", "aligned by iteration"),
                 (locked, GREY, "|", "flavour-locked"),
