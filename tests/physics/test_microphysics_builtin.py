@@ -210,3 +210,37 @@ def test_bad_fluid_is_named():
         builtin_rates(fluid, EnergyGrid.logarithmic(1.0, 300.0, 4), first_cell=100)
     with pytest.raises(UnphysicalInputError, match="nucleon_potential_difference is missing"):
         neutrino_chemical_potential(g15_matter())
+
+
+def test_charged_current_of_bns_nurates(sample_data):
+    # Emission and absorption at 10.08 MeV along a core, 1e14 to 3e11 g/cc, by another code with its own constants.
+    file = sample_data / "bns_nurates_profiles" / "nurates_CCSN" / "nurates_1.008E+01.txt"
+    if not file.is_file():
+        pytest.skip("no bns_nurates rates among the sample data")
+    columns = np.loadtxt(file, skiprows=2)
+    columns = columns[columns[:, 2] > 3e11]
+    # Zones where that code's composition is n and p alone.
+    columns = columns[np.abs(columns[:, 9] + columns[:, 10] - 1.0) < 0.01]
+    assert len(columns) > 20
+    density, temperature, fraction, mu_e, muhat = columns[:, 2:7].T
+    zero = np.zeros(len(columns))
+    fluid = Fluid(
+        density,
+        temperature,
+        fraction,
+        zero,
+        columns[:, 10],
+        columns[:, 9],
+        zero,
+        zero,
+        zero + 56.0,
+        zero + 26.0,
+        mu_e,
+        muhat,
+    )
+    rates = builtin_rates(fluid, EnergyGrid.single(10.079454858851342), BuiltinOptions(weak_magnetism=True))
+    emission = rates.emissivity[:, :, 0, 0].T * SPEED_OF_LIGHT / columns[:, [12, 14]].T
+    absorption = rates.absorption[:, :, 0, 0].T / columns[:, [13, 15]].T
+    # One factor for both species, from g_A and the baryon mass; no trend along the core.
+    for ratio in (*emission, *absorption):
+        np.testing.assert_allclose(ratio, 1.05, rtol=4e-3)
