@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -185,3 +186,65 @@ def test_version(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert capsys.readouterr().out.startswith("misci 0.")
+
+
+def mpirun(ranks, *command):
+    """Start a command on several ranks, whatever this process was started by."""
+    launcher = shutil.which("mpirun")
+    assert launcher is not None, "mpirun is part of the set-up"
+    ours = ("OMPI_COMM_WORLD_", "OMPI_MCA_ess", "OMPI_MCA_orte", "OMPI_MCA_pmix", "PMIX_", "PMI_", "HYDI_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    environment |= {"OMPI_MCA_rmaps_base_oversubscribe": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [launcher, "-n", str(ranks), sys.executable, *map(str, command)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_wrong_case_on_two_ranks_is_told_once(tmp_path):
+    case = tmp_path / "case.toml"
+    case.write_text('[profile]\nfile = "nothing.txt"\n[energy]\ngroup = 3\n')
+    result = mpirun(2, "-m", "misci_transport.cli", "run", case)
+    assert result.returncode == 2
+    assert result.stderr.count("unknown key energy.group;") == 1
+    assert "Traceback" not in result.stderr
+
+
+FAIL = """
+import sys
+from misci_transport import cli
+from misci_transport.errors import ProfileError
+from misci_transport.parallel.petsc import world
+
+def act(options, rest):
+    comm = world()
+    if comm.rank == {guilty}:
+        raise {error}
+    comm.Barrier()
+    return 0
+
+cli._inspect = act
+cli.PATIENCE = 1.0
+sys.exit(cli.main(["inspect", "x"]))
+"""
+
+
+@pytest.mark.parametrize("guilty", [0, 1])
+def test_unexpected_error_of_one_rank_ends_all(guilty):
+    result = mpirun(2, "-c", FAIL.format(guilty=guilty, error="ZeroDivisionError('a bug')"))
+    assert result.returncode != 0
+    assert f"unexpected error on rank {guilty}, aborting all ranks" in result.stderr
+    assert "ZeroDivisionError: a bug" in result.stderr
+
+
+@pytest.mark.parametrize("guilty", [0, 1])
+def test_explained_error_of_one_rank_alone_ends_all(guilty):
+    result = mpirun(2, "-c", FAIL.format(guilty=guilty, error="ProfileError('star.txt: no such file')"))
+    assert result.returncode == 2
+    assert result.stderr.count("star.txt: no such file") == 1
