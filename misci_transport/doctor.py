@@ -263,10 +263,10 @@ def _check_threads() -> Check:
     return Check("threads", True, value, advice)
 
 
-def _check_root_user() -> Check | None:
+def _check_root_user(mpi: Check) -> Check | None:
     """Open MPI's mpirun refuses to be run by root."""
-    refuses = os.geteuid() == 0 and os.environ.get("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != "1"
-    if not refuses or _launched() is not None or not shutil.which("ompi_info"):
+    refuses = "Open MPI" in mpi.value and os.geteuid() == 0 and os.environ.get("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != "1"
+    if not refuses or _launched() is not None:
         return None
     return Check(
         "user",
@@ -291,18 +291,19 @@ def _check_cache() -> Check:
 
 def report() -> DoctorReport:
     """Examine the installation; takes a few seconds, starts no MPI in a process without a launcher, never raises."""
+    mpi = _check_mpi()
     checks = [
         Check("misci_transport", True, __version__),
         _check_python(),
         _check_package("numpy"),
         _check_package("scipy"),
         _check_numba(),
-        _check_mpi(),
+        mpi,
         _check_ranks(),
         _check_petsc(),
         _check_h5py(),
         _check_threads(),
-        _check_root_user(),
+        _check_root_user(mpi),
         _check_cache(),
     ]
     return DoctorReport(tuple(check for check in checks if check is not None))
