@@ -300,7 +300,7 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         if getattr(entry, "multiple_of", None) is not None:
             limits.append(f"a multiple of {entry.multiple_of}")
         if getattr(entry, "min_length", None) is not None:
-            limits.append("not empty")
+            text = text.replace("a string", "a non-empty string")
     return f"{text} {' and '.join(limits)}".strip()
 
 

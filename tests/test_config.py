@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from misci_transport.config import Case, load_case, to_toml
 from misci_transport.errors import ConfigurationError
+from misci_transport.options import _section_of
 
 MINIMAL = '[profile]\nfile = "star.txt"\n'
 
@@ -105,7 +107,7 @@ def test_all_wrong_keys_come_in_one_error(case_file):
 
 def test_missing_profile_and_unreadable_files(case_file, tmp_path):
     assert "key profile is missing; accepted: a table of keys" in message(case_file("title = 'x'"))
-    assert "key profile.file is missing; accepted: a string" in message(case_file("[profile]"))
+    assert "key profile.file is missing; accepted: a non-empty string" in message(case_file("[profile]"))
     assert "is not valid TOML" in message(case_file("[profile"))
     assert "none.toml cannot be read: No such file" in message(tmp_path / "none.toml")
 
@@ -124,3 +126,21 @@ def test_every_key_is_described():
     for section in (Case, *(Case.model_fields[name].annotation for name in ("profile", "mesh", "run", "output"))):
         for name, field in section.model_fields.items():
             assert field.description or hasattr(field.annotation, "model_fields"), f"{section.__name__}.{name}"
+
+
+def test_user_guide_lists_every_key_with_its_default():
+    guide = (Path(__file__).parents[1] / "docs" / "user_guide.md").read_text(encoding="utf-8")
+    for section, model in {"": Case, **{name: _section_of(field.annotation) for name, field in sections()}}.items():
+        part = guide.partition(f"### [{section}]\n" if section else "### Top level\n")[2].partition("\n### ")[0]
+        for name, field in model.model_fields.items():
+            if _section_of(field.annotation):
+                continue
+            row = next((line for line in part.splitlines() if line.startswith(f"| `{name}` |")), None)
+            assert row is not None, f"{section}.{name}"
+            assert row.endswith(f"| {field.description} |"), row
+            if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+                assert f"| {field.default:g} |" in row, row
+
+
+def sections():
+    return [(name, field) for name, field in Case.model_fields.items() if _section_of(field.annotation)]

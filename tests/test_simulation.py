@@ -39,8 +39,8 @@ class FakeTransport:
         start, stop = mesh.size * rank // size, mesh.size * (rank + 1) // size
         self.decomposition = SimpleNamespace(comm=comm, start=start, stop=stop, total=mesh.size)
         self.populations = np.zeros((stop - start, *shape))
-        self.moments = np.zeros((stop - start, 2, 9))
-        self.state = SimpleNamespace(time=0.0, step=0)
+        self.moments = np.zeros((stop - start, 2, options.flavors.number**2))
+        self.state = SimpleNamespace(time=0.0, step=0, moments=self.moments)
 
     def max_dt(self):
         return self.options.advection.cfl * self.phase_space.mesh.width.min() / SPEED_OF_LIGHT
@@ -242,6 +242,8 @@ def test_wrong_restarts_are_refused(make_case, tmp_path):
         run_case(make_case(TIME, "run.max_steps=9"), tmp_path / "b", OneRank(), restart=done.outputs[-1])
     with pytest.raises(CheckpointError, match=r"energy/center of the checkpoint \(16 values .*differs.*\(12 values"):
         run_case(make_case(TIME, "energy.groups=12"), tmp_path / "b", OneRank(), restart=done.checkpoints[-1])
+    with pytest.raises(CheckpointError, match=r"moments have shape \(12, 2, 9\); accepted for this run: \(12, 2, 4\)"):
+        run_case(make_case(TIME, "flavors.number=2"), tmp_path / "b", OneRank(), restart=done.checkpoints[-1])
     with pytest.raises(CheckpointError, match="mesh/face of the checkpoint"):
         run_case(make_case(TIME, "mesh.refine=2"), tmp_path / "b", OneRank(), restart=done.checkpoints[-1])
     with pytest.raises(ConfigurationError, match=r"the checkpoint is at step 7, .* accepted: run.end_time"):

@@ -47,12 +47,15 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
                 raise CheckpointError(
                     f"{path}: {name} of the checkpoint ({_range(stored)}) differs from that of the run ({_range(mine)})"
                 )
-        expected = (space.mesh.size, *space.cell_shape)
-        if reader.shape("populations") != expected:
-            raise CheckpointError(
-                f"{path}: populations have shape {reader.shape('populations')}; accepted for this run: {expected} "
-                "(cell, direction, species, group, level)"
-            )
+        moments = (space.mesh.size, *transport.state.moments.shape[1:])
+        for name, expected, axes in (
+            ("populations", (space.mesh.size, *space.cell_shape), "cell, direction, species, group, level"),
+            ("moments", moments, "cell, order, component; the number of flavours squared"),
+        ):
+            if reader.shape(name) != expected:
+                raise CheckpointError(
+                    f"{path}: {name} have shape {reader.shape(name)}; accepted for this run: {expected} ({axes})"
+                )
         held = {name: reader.array(name) for name in reader.names}
         transport.restore(held)
 
