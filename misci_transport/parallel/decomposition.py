@@ -65,15 +65,18 @@ class Decomposition:
         requests = []
         for ghost in [*range(self.start - halo, self.start), *range(self.stop, self.stop + halo)]:
             if 0 <= ghost < self.total:
-                requests.append(self.comm.Irecv(array[ghost - self.start + halo], self.owner(ghost), tag=ghost))
+                row = ghost - self.start + halo
+                requests.append(self.comm.Irecv(array[row : row + 1], self.owner(ghost), tag=ghost))
         for rank in range(self.comm.size):
             if rank == self.comm.rank:
                 continue
             low, high = int(self.bounds[rank]), int(self.bounds[rank + 1])
             for ghost in [*range(low - halo, low), *range(high, high + halo)]:
                 if self.start <= ghost < self.stop:
-                    requests.append(self.comm.Isend(array[ghost - self.start + halo], rank, tag=ghost))
-        type(requests[0]).Waitall(requests) if requests else None
+                    row = ghost - self.start + halo
+                    requests.append(self.comm.Isend(array[row : row + 1], rank, tag=ghost))
+        for request in requests:
+            request.Wait()
 
     def gather(self, array: NDArray[Any]) -> NDArray[Any]:
         """Join the ranks' parts along the first axis; the whole array on every rank."""
