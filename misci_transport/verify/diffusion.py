@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AMPLITUDE = 0.5
-EXTENT = 8.0  # of the mesh, in initial widths
+EXTENT = 7.0  # of the mesh, in initial widths
 WIDTH_MEAN_FREE_PATHS = 30.0
 WIDTH_CELLS = 6.0
-CFL = 0.4
+CFL = 0.5
 
 
 class Pulse:

@@ -19,19 +19,16 @@ CFL = 0.4
 
 
 def _ray_pulses(mesh: RadialMesh, radius: float, path: float) -> NDArray[np.float64]:
-    """f[cell, ray] after a path: pulses started inwards at 0.6 R and outwards at 0.2 R, width 0.05 R."""
-    width = 0.05 * radius
+    """f[cell, ray] after a path: pulses started inwards at 0.6 R and outwards at 0.2 R, width R/10."""
+    # the rays' cells are lengths of path, not shells
+    plane = RadialMesh(mesh.face, "plane")
 
-    def average(position: float) -> NDArray[np.float64]:
-        # the rays' cells are lengths of path, not shells
-        plane = RadialMesh(mesh.face, "plane")
-        return AMPLITUDE * cell_average(plane, lambda r: np.exp(-(((r - position) / width) ** 2)))
+    def along(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pulses on the whole line x, negative on the way in, positive on the way out."""
+        start = (x - path) / radius
+        return AMPLITUDE * (np.exp(-(((start + 0.6) / 0.1) ** 2)) + np.exp(-(((start - 0.2) / 0.1) ** 2)))
 
-    f = np.empty((mesh.size, 2))
-    f[:, 0] = average(0.6 * radius - path)
-    # what has passed through the centre travels outwards
-    f[:, 1] = average(0.2 * radius + path) + average(path - 0.6 * radius)
-    return f
+    return np.stack([cell_average(plane, lambda r: along(-r)), cell_average(plane, along)], axis=1)
 
 
 def ray_error(radius: float, count: int, energy_groups: int = 1) -> tuple[float, int, float]:
@@ -39,7 +36,6 @@ def ray_error(radius: float, count: int, energy_groups: int = 1) -> tuple[float,
     mesh = RadialMesh.uniform(0.0, radius, count)
     case = Case(mesh, AngularGrid.radial(mesh), energy=energy_grid(energy_groups))
     case.fill(_ray_pulses(mesh, radius, 0.0))
-    start = case.populations()
     results = case.march(0.7 * radius, CFL * radius / count)
     exact = _ray_pulses(mesh, radius, 0.7 * radius)
     f = case.populations()[:, :, 0, -1, 0]
@@ -47,7 +43,6 @@ def ray_error(radius: float, count: int, energy_groups: int = 1) -> tuple[float,
     flow = case.total(sum(r.ledger.imbalance("energy") for r in results)) / case.total(
         results[0].ledger.before["energy"]
     )
-    assert start.shape[0] == count
     return float(np.abs(f - exact).sum() / exact.sum()), corrections, abs(flow)
 
 
@@ -88,15 +83,18 @@ def gaussian_error(radius: float, count: int, directions: int, energy_groups: in
     ],
 )
 def pulses(p: dict[str, Any], findings: Findings) -> None:
-    """L1 errors on two meshes, and the order between them."""
-    n, radius = p["cells"], p["radius"]
+    """L1 errors, and the order between two meshes and between two sets of directions."""
+    n, radius, directions = p["cells"], p["radius"], p["angles"]
     coarse, _, _ = ray_error(radius, n // 2, p["groups"])
     fine, corrections, flow = ray_error(radius, n, p["groups"])
-    findings.compare("crossing pulses on radial rays: relative L1 error of r^2 E", fine, 0.0, 2.0e-2 * (200 / n) ** 1.5)
+    findings.compare("crossing pulses on radial rays: relative L1 error of r^2 E", fine, 0.0, 2.5e-2 * (200 / n) ** 1.5)
     findings.at_least("crossing pulses: convergence order from half the cells", order(coarse, fine), 1.5)
     findings.compare("crossing pulses: number of corrections to occupations", corrections, 0.0, 0.0)
     findings.compare("crossing pulses: energy not accounted for", flow, 0.0, 1.0e-12)
-    error, corrections = gaussian_error(radius, n // 2, p["angles"], p["groups"])
-    finer, _ = gaussian_error(radius, n, p["angles"] * 2, p["groups"])
-    findings.compare("isotropic Gaussian, ordinates: relative L1 error of E", finer, 0.0, 2.0e-2)
-    findings.at_least("isotropic Gaussian: order from half the cells and directions", order(error, finer), 1.5)
+    coarse, _ = gaussian_error(radius, n, directions // 2 + directions // 2 % 2, p["groups"])
+    fine, corrections = gaussian_error(radius, n, directions, p["groups"])
+    tolerance = 1.5e-2 * (16 / directions) ** 1.5 + 5.0e-3 * (200 / n)
+    findings.compare("isotropic Gaussian, ordinates: relative L1 error of E", fine, 0.0, tolerance)
+    findings.compare("isotropic Gaussian: number of corrections to occupations", corrections, 0.0, 0.0)
+    if fine > 5.0e-3 * (200 / n):
+        findings.at_least("isotropic Gaussian: convergence order from half the directions", order(coarse, fine), 1.3)
