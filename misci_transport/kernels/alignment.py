@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 from numba import njit
 
@@ -44,18 +46,25 @@ def align_batch(
     x = np.empty(2 * d)
     output = np.empty(2 * d)
     step = np.empty(2 * d)
-    trial = np.empty(2 * d)
+    point = np.empty(2 * d)
     jacobian = np.empty((2 * d, 2 * d))
     matrix = np.empty((2 * d, 2 * d))
     locked_sums = np.empty(28)
     locked_matrix = np.empty((8, 8))
     locked_vector = np.empty(8)
-    step_back = np.empty(2 * d)
-    other_output = np.empty(2 * d)
-    other_jacobian = np.empty((2 * d, 2 * d))
+    saved_point = np.empty(2 * d)
+    saved_output = np.empty(2 * d)
+    saved_jacobian = np.empty((2 * d, 2 * d))
     trace = np.empty(2)
     for cell in range(populations.shape[0]):
         scale = number_sums(populations[cell], weight_0[cell], weight_1[cell], number_weight, n_flavors, trace)
+        # The sum of everything is finite only if every part is (or the sum overflows, which is as bad).
+        total = scale + potential[cell] + beta[cell] + np.sum(shift[cell]) + np.sum(moments[cell])
+        if not isfinite(total):
+            status[cell] = NOT_FINITE
+            iterations[cell] = 0
+            residual[cell] = np.nan
+            continue
         if scale == 0.0:
             moments[cell, :, :] = 0.0
             status[cell] = CONVERGED
@@ -82,7 +91,7 @@ def align_batch(
             code, count, error = newton(
                 x, scale, populations[cell], weight_0[cell], weight_1[cell], direction_cosine[cell], number_weight,
                 vacuum, potential[cell], beta[cell], strength, shift[cell], n_flavors, tolerance, max_iterations, lane,
-                output, jacobian, matrix, step, trial, step_back, other_output, other_jacobian,
+                output, jacobian, matrix, step, point, saved_point, saved_output, saved_jacobian,
             )  # fmt: skip
         status[cell] = code
         iterations[cell] = count

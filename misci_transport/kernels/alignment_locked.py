@@ -71,7 +71,7 @@ def locked_2(
                 plus = z0 + vz
                 minus = z0 - vz
                 closest = min(abs(plus), abs(minus))
-                if not off + guess <= 2.0 * LOCK_ANGLE * closest:
+                if not (closest > 0.0 and off + guess <= 2.0 * LOCK_ANGLE * closest):
                     return False, passes, 0.0
                 gap = min(gap, closest)
                 coupling = max(coupling, off)
@@ -259,7 +259,7 @@ def locked_3(
                     if exact:
                         radius = sqrt(square)
                     closest = abs(abs(delta) - radius)
-                    if not off + guess <= LOCK_ANGLE * closest:
+                    if not (closest > 0.0 and off + guess <= LOCK_ANGLE * closest):
                         return False, passes, 0.0
                     gap = min(gap, closest)
                     coupling = max(coupling, off)

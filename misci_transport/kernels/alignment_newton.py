@@ -12,6 +12,9 @@ CONVERGED, LOCKED, SINGULAR, NO_DESCENT, MAX_ITERATIONS, NOT_FINITE = range(6)
 
 # Contraction factor below which plain iteration is cheaper than Newton.
 CONTRACTION = 0.05
+SMALLEST_DAMPING = 1.0e-4
+# What the current evaluation is for: the point x itself, a Newton trial, its return to aligned states, plain iteration.
+START, TRIAL, RETURN, PLAIN = range(4)
 
 
 @njit(cache=True, error_model="numpy")
@@ -53,15 +56,6 @@ def solve_dense(matrix, vector, n):
 
 
 @njit(cache=True, error_model="numpy")
-def distance(x, output, n):
-    """|D_out - D| in the orthonormal coordinates."""
-    total = 0.0
-    for a in range(n):
-        total += (output[a] - x[a]) ** 2
-    return sqrt(total)
-
-
-@njit(cache=True, error_model="numpy")
 def newton(
     x,
     scale,
@@ -83,10 +77,10 @@ def newton(
     jacobian,
     matrix,
     step,
-    trial,
-    step_back,
-    other_output,
-    other_jacobian,
+    point,
+    saved_point,
+    saved_output,
+    saved_jacobian,
 ):
     """Solve D_out(D) = D for one cell from the guess x (overwritten); returns (status, updates, relative residual).
 
@@ -97,14 +91,69 @@ def newton(
     largest = abs(potential)
     for k in range(n_flavors * n_flavors):
         largest = max(largest, abs(vacuum[0, k]))
-    have_jacobian = abs(strength) * scale > 0.02 * largest
-    bound, gap, degenerate = evaluate(
-        x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta, strength, shift,
-        n_flavors, have_jacobian, lane, output, jacobian,
-    )  # fmt: skip
-    norm = distance(x, output, n)
+    want_jacobian = abs(strength) * scale > 0.02 * largest
+    stage = START
     iterations = 0
+    damping = 1.0
+    norm = 0.0
+    saved_norm = 0.0
+    saved_bound = 0.0
+    saved_gap = 0.0
+    saved_degenerate = False
+    was_degenerate = False
+    for a in range(n):
+        point[a] = x[a]
+    # One evaluation a turn: a single call keeps the compiled code small.
     while True:
+        bound, gap, degenerate = evaluate(
+            point, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta, strength,
+            shift, n_flavors, want_jacobian, lane, output, jacobian,
+        )  # fmt: skip
+        total = 0.0
+        for a in range(n):
+            total += (output[a] - point[a]) ** 2
+        new_norm = sqrt(total)
+        if stage == TRIAL and not new_norm <= 0.1 * norm:
+            # A long step leaves the curved set of aligned states; one plain iteration puts it back on it.
+            saved_norm = new_norm
+            saved_bound = bound
+            saved_gap = gap
+            saved_degenerate = degenerate
+            for a in range(n):
+                saved_point[a] = point[a]
+                saved_output[a] = output[a]
+                if want_jacobian:
+                    for b in range(n):
+                        saved_jacobian[a, b] = jacobian[a, b]
+            for a in range(n):
+                point[a] = output[a]
+            stage = RETURN
+            continue
+        if stage == RETURN and not new_norm < saved_norm:
+            new_norm = saved_norm
+            bound = saved_bound
+            gap = saved_gap
+            degenerate = saved_degenerate
+            for a in range(n):
+                point[a] = saved_point[a]
+                output[a] = saved_output[a]
+                if want_jacobian:
+                    for b in range(n):
+                        jacobian[a, b] = saved_jacobian[a, b]
+        if stage in (TRIAL, RETURN) and not new_norm <= (1.0 - 1.0e-4 * damping) * norm:
+            damping *= 0.5
+            if damping < SMALLEST_DAMPING:
+                return (SINGULAR if degenerate or was_degenerate else NO_DESCENT), iterations, norm / scale
+            for a in range(n):
+                point[a] = x[a] + damping * step[a]
+            stage = TRIAL
+            continue
+        if stage in (TRIAL, RETURN, PLAIN):
+            iterations += 1
+        norm = new_norm
+        was_degenerate = degenerate
+        for a in range(n):
+            x[a] = point[a]
         if not isfinite(norm):
             return NOT_FINITE, iterations, norm / scale
         if norm <= tolerance * scale:
@@ -119,20 +168,14 @@ def newton(
             return MAX_ITERATIONS, iterations, norm / scale
         if contracting:
             for a in range(n):
-                x[a] = output[a]
-            bound, gap, degenerate = evaluate(
-                x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
-                strength, shift, n_flavors, False, lane, output, jacobian,
-            )  # fmt: skip
-            have_jacobian = False
-            norm = distance(x, output, n)
-            iterations += 1
+                point[a] = output[a]
+            want_jacobian = False
+            stage = PLAIN
             continue
-        if not have_jacobian:
-            evaluate(
-                x, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
-                strength, shift, n_flavors, True, lane, output, jacobian,
-            )  # fmt: skip
+        if not want_jacobian:
+            want_jacobian = True
+            stage = START
+            continue
         for a in range(n):
             for b in range(n):
                 matrix[a, b] = -jacobian[a, b]
@@ -141,45 +184,8 @@ def newton(
         if not solve_dense(matrix, step, n):
             return SINGULAR, iterations, norm / scale
         # Close to the solution the next point is expected to be the last one: it needs no Jacobian.
-        have_jacobian = norm > 1.0e-7 * scale
+        want_jacobian = norm > 1.0e-7 * scale
         damping = 1.0
-        descended = False
-        while damping > 1.0e-4:
-            for a in range(n):
-                trial[a] = x[a] + damping * step[a]
-            bound, gap, crossed = evaluate(
-                trial, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta,
-                strength, shift, n_flavors, have_jacobian, lane, output, jacobian,
-            )  # fmt: skip
-            next_norm = distance(trial, output, n)
-            if not next_norm <= 0.1 * norm:
-                # A long step leaves the curved set of aligned states; one plain iteration puts it back on it.
-                for a in range(n):
-                    step_back[a] = output[a]
-                other_bound, other_gap, other_crossed = evaluate(
-                    step_back, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential,
-                    beta, strength, shift, n_flavors, have_jacobian, lane, other_output, other_jacobian,
-                )  # fmt: skip
-                other_norm = distance(step_back, other_output, n)
-                if not next_norm <= other_norm:
-                    next_norm = other_norm
-                    bound = other_bound
-                    gap = other_gap
-                    crossed = other_crossed
-                    for a in range(n):
-                        trial[a] = step_back[a]
-                        output[a] = other_output[a]
-                        if have_jacobian:
-                            for b in range(n):
-                                jacobian[a, b] = other_jacobian[a, b]
-            if next_norm <= (1.0 - 1.0e-4 * damping) * norm:
-                descended = True
-                break
-            damping *= 0.5
-        if not descended:
-            return (SINGULAR if degenerate or crossed else NO_DESCENT), iterations, norm / scale
-        degenerate = crossed
-        norm = next_norm
         for a in range(n):
-            x[a] = trial[a]
-        iterations += 1
+            point[a] = x[a] + step[a]
+        stage = TRIAL

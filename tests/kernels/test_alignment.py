@@ -1,0 +1,290 @@
+"""Residual, Jacobian, dense solve, Newton and locked shortcut of one cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from misci_transport.flavor import MixingParameters, pack, unpack
+from misci_transport.kernels.alignment import (
+    CONVERGED,
+    LOCKED,
+    MAX_ITERATIONS,
+    NO_DESCENT,
+    NOT_FINITE,
+    SINGULAR,
+    align_batch,
+)
+from misci_transport.kernels.alignment_newton import solve_dense
+from misci_transport.kernels.alignment_residual import (
+    ALIGNMENT_ROWS,
+    evaluate,
+    from_coordinates,
+    number_sums,
+    to_coordinates,
+)
+from misci_transport.kernels.hermitian import LANES
+
+ARGUMENTS = (
+    "populations",
+    "weight_0",
+    "weight_1",
+    "direction_cosine",
+    "number_weight",
+    "vacuum",
+    "potential",
+    "beta",
+    "strength",
+    "shift",
+    "n_flavors",
+)
+
+
+def random_cell(n, seed=0, directions=3, groups=2, strength=0.7, potential=1.0):
+    rng = np.random.default_rng(seed)
+    cosine, weight = np.polynomial.legendre.leggauss(directions)
+    return {
+        "populations": rng.uniform(0.0, 1.0, size=(directions, 2, groups, 3)),
+        "weight_0": weight,
+        "weight_1": weight * cosine,
+        "direction_cosine": cosine,
+        "number_weight": rng.uniform(0.1, 1.0, groups),
+        "vacuum": rng.normal(size=(groups, n * n)),
+        "potential": potential,
+        "beta": 0.1,
+        "strength": strength,
+        "shift": 0.1 * rng.normal(size=(2, n * n)),
+        "n_flavors": n,
+    }
+
+
+def run_evaluate(cell, x, with_jacobian=True):
+    size = x.size
+    output = np.empty(size)
+    jacobian = np.empty((size, size))
+    lane = np.zeros(ALIGNMENT_ROWS * LANES)
+    report = evaluate(x, *[cell[name] for name in ARGUMENTS], with_jacobian, lane, output, jacobian)
+    return output, jacobian, report
+
+
+def dense_moments(cell, moments):
+    """D_out by LAPACK, straight from the formula."""
+    n = cell["n_flavors"]
+    d, shift = unpack(moments), unpack(cell["shift"])
+    out = np.zeros((2, n, n), complex)
+    for m, mu in enumerate(cell["direction_cosine"]):
+        base = cell["strength"] * (d[0] - mu * d[1]) + shift[0] - mu * shift[1]
+        base[0, 0] += cell["potential"] * (1.0 - cell["beta"] * mu)
+        for species, sign in ((0, 1.0), (1, -1.0)):
+            for g, weight in enumerate(cell["number_weight"]):
+                _, u = np.linalg.eigh(sign * unpack(cell["vacuum"][g]) + base)
+                density = (u * cell["populations"][m, species, g, :n]) @ u.conj().T
+                out[0] += sign * weight * cell["weight_0"][m] * density
+                out[1] += sign * weight * cell["weight_1"][m] * density
+    return pack(out)
+
+
+def batch_align(cell, moments, tolerance=1e-12, max_iterations=50, shortcut=True):
+    """Align one cell in place; returns (status, iterations, residual)."""
+    status, iterations = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    residual = np.zeros(1)
+    values = {name: cell[name] for name in ARGUMENTS}
+    for name in ("populations", "weight_0", "weight_1", "direction_cosine", "shift"):
+        values[name] = values[name][None]
+    for name in ("potential", "beta"):
+        values[name] = np.array([values[name]])
+    align_batch(moments[None], *values.values(), tolerance, max_iterations, shortcut, status, iterations, residual)
+    return int(status[0]), int(iterations[0]), float(residual[0])
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_coordinates_are_orthonormal_and_invertible(n):
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 2, n * n))
+    x, y = np.empty((2, 2 * (n * n - 1)))
+    to_coordinates(a, n, x)
+    to_coordinates(b, n, y)
+    product = 0.0
+    for order in range(2):
+        traceless = [unpack(p[order]) - np.eye(n) * p[order, :n].mean() for p in (a, b)]
+        product += np.trace(traceless[0] @ traceless[1]).real
+    assert x @ y == pytest.approx(product, rel=1e-13)
+    back = np.empty((2, n * n))
+    from_coordinates(x, a[:, :n].sum(axis=1), n, back)
+    np.testing.assert_allclose(back, a, atol=1e-14)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("groups", [1, 5])
+def test_residual_against_lapack(n, groups):
+    cell = random_cell(n, groups=groups)
+    moments = np.random.default_rng(2).normal(size=(2, n * n))
+    x, expected = np.empty((2, 2 * (n * n - 1)))
+    to_coordinates(moments, n, x)
+    output, _, (_, gap, degenerate) = run_evaluate(cell, x, False)
+    to_coordinates(dense_moments(cell, moments), n, expected)
+    np.testing.assert_allclose(output, expected, atol=1e-13)
+    assert gap > 0.0
+    assert not degenerate
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_jacobian_against_differences(n):
+    cell = random_cell(n, seed=3)
+    size = 2 * (n * n - 1)
+    x = np.random.default_rng(4).normal(size=size)
+    _, jacobian, (bound, _, _) = run_evaluate(cell, x)
+    numerical = np.empty((size, size))
+    step = 2e-3
+    for k in range(size):
+        shifted = []
+        for factor in (-2, -1, 1, 2):
+            y = x.copy()
+            y[k] += factor * step
+            shifted.append(run_evaluate(cell, y, False)[0])
+        numerical[:, k] = (shifted[0] - 8 * shifted[1] + 8 * shifted[2] - shifted[3]) / (12 * step)
+    np.testing.assert_allclose(jacobian, numerical, atol=1e-7 * abs(jacobian).max())
+    assert np.linalg.norm(jacobian, 2) <= bound
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_equal_populations_do_not_respond(n):
+    cell = random_cell(n)
+    cell["populations"][:] = 0.3
+    output, jacobian, (bound, _, degenerate) = run_evaluate(cell, np.zeros(2 * (n * n - 1)))
+    assert abs(output).max() == 0.0
+    assert abs(jacobian).max() == 0.0
+    assert bound == 0.0
+    assert not degenerate
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_degenerate_levels_of_different_populations_are_reported(n):
+    cell = random_cell(n, potential=0.0)
+    cell["vacuum"][:] = 0.0
+    cell["shift"][:] = 0.0
+    assert run_evaluate(cell, np.zeros(2 * (n * n - 1)))[2][2]
+    moments = np.zeros((2, n * n))
+    assert batch_align(cell, moments)[0] in (SINGULAR, NO_DESCENT)
+    assert abs(moments).max() == 0.0
+
+
+def test_dense_solve():
+    rng = np.random.default_rng(5)
+    matrix, vector = rng.normal(size=(6, 6)), rng.normal(size=6)
+    matrix[0, 0] = 0.0
+    expected = np.linalg.solve(matrix, vector)
+    assert solve_dense(matrix.copy(), vector, 6)
+    np.testing.assert_allclose(vector, expected, rtol=1e-12)
+    matrix[3] = matrix[2]
+    assert not solve_dense(matrix, vector, 6)
+
+
+def test_number_sums():
+    cell = random_cell(3)
+    trace = np.empty(2)
+    scale = number_sums(cell["populations"], cell["weight_0"], cell["weight_1"], cell["number_weight"], 3, trace)
+    net = np.einsum("msgk,s,g->m", cell["populations"], [1.0, -1.0], cell["number_weight"])
+    np.testing.assert_allclose(trace, [net @ cell["weight_0"], net @ cell["weight_1"]], rtol=1e-13)
+    assert scale == pytest.approx(np.einsum("msgk,m,g->", cell["populations"], cell["weight_0"], cell["number_weight"]))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize(("strength", "potential"), [(0.0, 1.0), (1e-3, 0.5), (0.05, 3.0), (0.3, 100.0)])
+def test_solution_is_self_consistent(n, strength, potential):
+    cell = random_cell(n, seed=6, strength=strength, potential=potential)
+    moments = np.zeros((2, n * n))
+    status, _, residual = batch_align(cell, moments)
+    assert status == CONVERGED
+    assert residual <= 1e-12
+    scale = cell["populations"].sum() * 2.0
+    np.testing.assert_allclose(dense_moments(cell, moments), moments, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize("heavy_split", [0.0, 1e-6])
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize(("potential", "strength"), [(1e9, 0.0), (1e9, 1e2), (-1e9, 1e4), (2e9, 1e9)])
+def test_locked_shortcut_is_the_full_solution(n, heavy_split, potential, strength):
+    cell = random_cell(n, seed=7)
+    cell["potential"], cell["strength"] = potential, strength
+    heavy = np.array([0.2, 0.2 * (1.0 + heavy_split)])
+    # nu_e dominates: one sign of V + mu D_ee in the whole cell
+    level = 0 if potential < 0.0 else n - 1
+    for species, electron in ((0, 0.6), (1, 0.4)):
+        occupation = np.insert(heavy[: n - 1], level, electron)
+        cell["populations"][:, species, :, :n] = occupation
+    if potential < 0.0:
+        cell["strength"] = -strength
+    guess = np.zeros((2, n * n))
+    full, short = guess.copy(), guess.copy()
+    status, _, residual = batch_align(cell, short)
+    # Unequal heavy flavours in a gas so dense that they dominate their own Hamiltonian take the full path.
+    assert status == (CONVERGED if n == 3 and heavy_split > 0.0 and strength > 1e6 else LOCKED)
+    assert residual <= 1e-12
+    assert batch_align(cell, full, shortcut=False)[0] == CONVERGED
+    scale = np.einsum("msgk,m,g->", cell["populations"][..., :n], cell["weight_0"], cell["number_weight"])
+    np.testing.assert_allclose(short, full, atol=1e-12 * scale)
+
+
+def test_locked_cell_with_level_crossings_inside():
+    """V + mu (D_0 - mu D_1) changes sign between rays: nu_e is the top level on some, the bottom one on others."""
+    for n in (2, 3):
+        cell = random_cell(n, seed=8, directions=4, potential=0.0)
+        cell["shift"][:] = 0.0
+        cell["shift"][1, 0] = 1e10
+        cell["strength"] = 1e3
+        cell["populations"][..., 1:] = 0.25
+        for m, mu in enumerate(cell["direction_cosine"]):
+            top = -mu > 0.0
+            cell["populations"][m, :, :, :n] = 0.25
+            cell["populations"][m, 0, :, n - 1 if top else 0] = 0.75
+        short, full = np.zeros((2, 2, n * n))
+        assert batch_align(cell, short)[0] == LOCKED
+        assert batch_align(cell, full, shortcut=False)[0] == CONVERGED
+        np.testing.assert_allclose(short, full, atol=1e-12 * 10)
+        assert short[0, 0] == pytest.approx(cell["populations"][:, 0].max() * 2 * cell["number_weight"].sum()
+                                            - 0.25 * 2 * cell["number_weight"].sum(), rel=1e-12)  # fmt: skip
+
+
+def test_nu_e_between_the_heavy_levels():
+    cell = random_cell(3, seed=9, potential=0.0, strength=1e3)
+    cell["shift"][:] = 0.0
+    cell["shift"][0, 1], cell["shift"][0, 2] = -1e10, 1e10
+    cell["populations"][..., 0], cell["populations"][..., 2] = 0.2, 0.3
+    short, full = np.zeros((2, 2, 9))
+    assert batch_align(cell, short)[0] == LOCKED
+    assert batch_align(cell, full, shortcut=False)[0] == CONVERGED
+    np.testing.assert_allclose(short, full, atol=1e-12 * 10)
+
+
+def test_codes_of_failure():
+    cell = random_cell(2)
+    moments = np.zeros((2, 4))
+    assert batch_align(cell, moments, max_iterations=0)[0] == MAX_ITERATIONS
+    assert abs(moments).max() == 0.0
+    assert batch_align({**cell, "potential": np.nan}, moments)[0] == NOT_FINITE
+    broken = cell["populations"].copy()
+    broken[0, 1, 0, 0] = np.inf
+    assert batch_align({**cell, "populations": broken}, moments)[0] == NOT_FINITE
+    assert abs(moments).max() == 0.0
+    assert batch_align(cell, np.full((2, 4), np.nan))[0] == NOT_FINITE
+    codes = [CONVERGED, LOCKED, SINGULAR, NO_DESCENT, MAX_ITERATIONS, NOT_FINITE]
+    assert codes == list(range(6))
+
+
+def test_empty_cell():
+    for n in (2, 3):
+        cell = random_cell(n)
+        cell["populations"][:] = 0.0
+        moments = np.ones((2, n * n))
+        assert batch_align(cell, moments) == (CONVERGED, 0, 0.0)
+        assert abs(moments).max() == 0.0
+
+
+def test_mixing_parameters_of_the_global_fit_converge():
+    vacuum = MixingParameters.global_fit("inverted").mass_squared_matrix(3) / 2.5e-3
+    cell = random_cell(3, seed=10, strength=0.02)
+    cell["vacuum"] = vacuum[None] * np.array([[0.5], [2.0]])
+    moments = np.zeros((2, 9))
+    assert batch_align(cell, moments)[0] == CONVERGED
+    np.testing.assert_allclose(dense_moments(cell, moments), moments, atol=1e-11)
