@@ -13,6 +13,15 @@ from misci_transport.solvers.petsc_alignment import PREFIX, align_with_petsc
 
 pytestmark = pytest.mark.mpi
 
+
+@pytest.fixture(autouse=True)
+def started_petsc():
+    """PETSc keeps the communicator that it is started on; that of one test is freed at its end."""
+    from petsc4py import PETSc
+
+    assert PETSc.Sys.isInitialized()
+
+
 FREQUENCY = np.array([2.5, 1.0, 0.4])
 
 
