@@ -43,6 +43,8 @@ _SLIVER = 0.25
 _LINE_INTERVAL = 10.0
 #: Where the electron and heavy flavours' spectra differ by less than this fraction, no survival probability is formed.
 _SPECTRUM_CONTRAST = 1.0e-3
+#: Nor where the difference is below this fraction of its largest value over energy: round-off of the solve.
+_SPECTRUM_FLOOR = 1.0e-12
 #: Entries of the ledger that tell what the scheme had to mend.
 _BOOKED = ("corrections", "count")
 
@@ -205,11 +207,13 @@ def survival_probability(spectrum: NDArray[np.float64], unmixed: NDArray[np.floa
     """P = (F_e - F_x0)/(F_e0 - F_x0), F_x0 the mean of the heavy flavours without mixing.
 
     Arguments have the flavour axis at -2 and the group axis last; the result has lost the flavour axis. It is
-    NaN where F_e0 and F_x0 are too close to each other to tell.
+    NaN where F_e0 and F_x0 are too close to each other to tell, or both are round-off.
     """
     electron_0, heavy_0 = unmixed[..., 0, :], 0.5 * (unmixed[..., 1, :] + unmixed[..., 2, :])
     contrast = electron_0 - heavy_0
-    usable = np.abs(contrast) > _SPECTRUM_CONTRAST * (np.abs(electron_0) + np.abs(heavy_0))
+    size = np.abs(contrast)
+    usable = size > _SPECTRUM_CONTRAST * (np.abs(electron_0) + np.abs(heavy_0))
+    usable &= size > _SPECTRUM_FLOOR * size.max(axis=-1, keepdims=True)
     result = np.full(contrast.shape, np.nan)
     np.divide(spectrum[..., 0, :] - heavy_0, contrast, out=result, where=usable)
     return result
