@@ -97,6 +97,8 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
     _start_logging(comm)
     with collective(comm):
         case = load_case(options.case, options.set)
+    from .io.published import compare, to_text
+    from .io.read import open_output
     from .simulation import run_case
 
     directory = options.output or case.output.directory or str(Path("output") / Path(options.case).stem)
@@ -110,6 +112,10 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
                     f"survival of {species}s ({name}): |U_ek|^2 = {result['expected'][species]:.5f}, "
                     f"largest deviation {twin:.1e} (twin run), {levels:.1e} (level populations)"
                 )
+        with open_output(summary.outputs[-1]) as reader:
+            rows = compare(reader)
+        if rows:
+            print(to_text(rows))
         print(f"wrote {', '.join(str(path) for path in summary.outputs)}", flush=True)
     return 0
 
