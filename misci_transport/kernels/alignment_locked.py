@@ -80,8 +80,10 @@ def locked_2(
                 bar = half * (populations[m, 1, g, 1] - populations[m, 1, g, 0])
                 pz += nu if plus > 0.0 else -nu
                 pz -= bar if minus > 0.0 else -bar
-                nu /= abs(plus)
-                bar /= abs(minus)
+                # One division for both species.
+                inverse = 1.0 / (abs(plus) * abs(minus))
+                nu *= abs(minus) * inverse
+                bar *= abs(plus) * inverse
                 slope += nu - bar
                 px += (nu + bar) * vx
                 py += (nu + bar) * vy
