@@ -96,25 +96,40 @@ class AngularGrid:
 
     @classmethod
     def hybrid(
-        cls, mesh: RadialMesh, ray_radius: float, *, inward: int, grazing: int, forward: int, opening_cosine: float
+        cls,
+        mesh: RadialMesh,
+        ray_radius: float,
+        *,
+        inward: int,
+        grazing: int,
+        forward: int,
+        opening_cosine: float,
+        shells: int = 5,
+        shell_ratio: float = 4.0,
     ) -> AngularGrid:
         """Ordinates inside ``ray_radius``, impact-parameter rays for the forward directions outside.
 
-        Three Gauss-Legendre panels at r <= ray_radius: [-1, 0] with ``inward`` directions, [0, c] with
-        ``grazing`` and [c, 1] with ``forward`` directions, c = opening_cosine. Outside, the forward
-        directions keep their impact parameters p = r sqrt(1 - mu^2) and follow the narrowing cone; the
-        grazing panel fills the widening rest, [0, sqrt(1 - (p_c/r)^2)].
+        Panels with Gauss-Legendre nodes at r <= R_0 = ray_radius: [-1, 0] with ``inward`` directions, [c, 1] with
+        ``forward`` ones, c = opening_cosine, and [0, c] in between. Outside, the forward directions keep their
+        impact parameters p = r sqrt(1 - mu^2) and follow the narrowing cone. What is emitted or scattered at
+        larger p narrows as well: at each shell R_k = shell_ratio R_(k-1) inside the mesh the upper half of
+        the rest, [b_(k-1)/2, b_(k-1)], turns into one more ray. Beyond the last shell the rest, with ``grazing``
+        directions, keeps its share of the hemisphere.
 
         Raises
         ------
         ConfigurationError
-            If the mesh is not spherical, or a count or the opening cosine is outside its range.
+            If the mesh is not spherical, or a count, a ratio or the opening cosine is outside its range.
         """
         if mesh.geometry != "spherical":
             raise ConfigurationError("hybrid directions (rays outside ray_radius): accepted in spherical geometry only")
         for name, count in (("inward", inward), ("grazing", grazing), ("forward", forward)):
             if count < 1:
                 raise ConfigurationError(f"angles.{name} is {count}; accepted: 1 or more")
+        if shells < 0:
+            raise ConfigurationError(f"angles.shells is {shells}; accepted: 0 or more")
+        if not shell_ratio > 1.0:
+            raise ConfigurationError(f"angles.shell_ratio is {shell_ratio!r}; accepted: > 1")
         if not 0.0 < opening_cosine < 1.0:
             raise ConfigurationError(f"angles.opening_cosine is {opening_cosine!r}; accepted: 0 < value < 1")
         if not ray_radius > 0.0:
@@ -123,51 +138,41 @@ class AngularGrid:
         # rays start at a face, so that every cell is of one kind
         start = int(np.argmin(np.abs(face - ray_radius))) if ray_radius < face[-1] else face.size - 1
         start = max(start, 1) if face[0] == 0.0 else start
-        radius = face[start]
-        (x_in, w_in), (x_g, w_g), (x_f, w_f) = _gauss_unit(inward), _gauss_unit(grazing), _gauss_unit(forward)
-        mu_f, w_f = opening_cosine + (1.0 - opening_cosine) * x_f, (1.0 - opening_cosine) * w_f
-        ray_area = radius**2 * w_f * mu_f
-        impact_2 = radius**2 * (1.0 - mu_f**2)
-        cone_2 = 2.0 * ray_area.sum()  # p_c^2, from the areas so that every face closes exactly
-
-        def opening(r: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.where(r <= radius, opening_cosine, np.sqrt(np.maximum(1.0 - cone_2 / np.maximum(r, radius) ** 2, 0.0)))
-
-        r2 = face[:, None] ** 2
-        c_face = opening(face)[:, None]
-        area = np.concatenate(
-            [
-                -(r2 * (w_in * x_in)[::-1]),
-                r2 * c_face**2 * (w_g * x_g),
-                np.where(face[:, None] <= radius, r2 * (w_f * mu_f), ray_area),
-            ],
-            axis=1,
+        starts = [start]
+        while len(starts) <= shells and face[starts[-1]] * shell_ratio < face[-1]:
+            nearest = int(np.argmin(np.abs(face - face[starts[-1]] * shell_ratio)))
+            starts.append(max(nearest, starts[-1] + 1))
+        edges = [_Edge.constant(mesh, 1.0), _Edge.constant(mesh, opening_cosine).from_cone(mesh, starts[0])]
+        for index in starts[1:]:
+            edges.append(edges[-1].scaled(_SHELL_SHARE).from_cone(mesh, index))
+        edges.append(_Edge.constant(mesh, 0.0))
+        panels = [_Panel.rays(mesh, edges[0], edges[1], forward, starts[0])]
+        for upper, lower, index in zip(edges[1:-2], edges[2:-1], starts[1:], strict=True):
+            panels.append(_Panel.rays(mesh, upper, lower, 1, index))
+        panels.append(_Panel.ordinates(mesh, edges[-2], edges[-1], grazing))
+        x, w = _gauss_unit(inward)
+        third = mesh.volume[:, None]
+        panels.append(
+            _Panel(
+                -(face[:, None] ** 2 * (w * x)[::-1]),
+                third * w[::-1],
+                -third * (w * x)[::-1],
+                _diamond(-x[::-1], w[::-1], -1.0),
+                -x[::-1],
+            )
         )
-        inner, outer = face[:-1, None], face[1:, None]
-        third, is_ray = mesh.volume[:, None], inner >= radius
-        safe_in, safe_out = np.maximum(inner, radius), np.maximum(outer, radius)
-        cone_in, cone_out = safe_in**2 - cone_2, safe_out**2 - cone_2
-        graze_ray = (cone_out**1.5 - cone_in**1.5) / 3.0
-        graze = np.where(is_ray, graze_ray, opening_cosine * third) * w_g
-        graze_1 = np.where(is_ray, third - cone_2 * (outer - inner), opening_cosine**2 * third) * (w_g * x_g)
-        path_in, path_out = np.sqrt(safe_in**2 - impact_2), np.sqrt(safe_out**2 - impact_2)
-        # difference of square roots without cancellation
-        length = np.where(is_ray, (outer - inner) * (outer + inner), 0.0) / (path_in + path_out)
-        forward_0 = np.where(is_ray, ray_area * length, third * w_f)
-        forward_1 = np.where(is_ray, ray_area * (outer - inner), third * (w_f * mu_f))
-        volume = np.concatenate([third * w_in[::-1], graze, forward_0], axis=1)
-        first = np.concatenate([-third * (w_in * x_in)[::-1], graze_1, forward_1], axis=1)
-        diamond = np.concatenate([_diamond(-x_in[::-1], w_in[::-1], -1.0), _diamond(x_g, w_g, 0.0), _diamond(x_f, _gauss_unit(forward)[1], 0.0)])
-        cosine = np.concatenate([-x_in[::-1], opening_cosine * x_g, mu_f])
+        panels.reverse()
+        area = np.concatenate([p.area for p in panels], axis=1)
+        volume = np.concatenate([p.volume for p in panels], axis=1)
         return cls(
             area,
             _redistribution(area),
             volume,
             volume / third,
-            first / third,
-            diamond,
-            _mirror(cosine),
-            float(radius),
+            np.concatenate([p.first for p in panels], axis=1) / third,
+            np.concatenate([p.diamond for p in panels]),
+            _mirror(np.concatenate([p.cosine for p in panels])),
+            float(face[start]),
         )
 
     @classmethod
@@ -189,6 +194,92 @@ class AngularGrid:
             ones * (weight * cosine),
             diamond,
             _mirror(cosine),
+        )
+
+
+#: Share of the rest of the outward hemisphere that stays when a shell of rays begins.
+_SHELL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """A direction cosine b(r) between two panels, with its integrals over cells."""
+
+    at_face: NDArray[np.float64]  #: (face,) b
+    zeroth: NDArray[np.float64]  #: (cell,) integral(b r^2 dr)
+    square: NDArray[np.float64]  #: (cell,) integral(b^2 r^2 dr)
+    share: float = 0.0  #: b over that of the edge above, below the shell where this edge became a cone
+
+    @classmethod
+    def constant(cls, mesh: RadialMesh, value: float) -> _Edge:
+        return cls(np.full(mesh.size + 1, value), value * mesh.volume, value**2 * mesh.volume)
+
+    def scaled(self, share: float) -> _Edge:
+        return _Edge(share * self.at_face, share * self.zeroth, share**2 * self.square, share)
+
+    def from_cone(self, mesh: RadialMesh, start: int) -> _Edge:
+        """The same edge inside face ``start``; outside the cone b = sqrt(1 - (p/r)^2) that begins there."""
+        r = mesh.face
+        p2 = r[start] ** 2 * (1.0 - self.at_face[start] ** 2)
+        outside = np.arange(mesh.size) >= start
+        root2 = np.maximum(r**2 - p2, 0.0)
+        cone = np.sqrt(root2) / np.maximum(r, r[start])
+        zeroth = (root2[1:] ** 1.5 - root2[:-1] ** 1.5) / 3.0
+        square = mesh.volume - p2 * (r[1:] - r[:-1])
+        return _Edge(
+            np.where(np.arange(r.size) > start, cone, self.at_face),
+            np.where(outside, zeroth, self.zeroth),
+            np.where(outside, square, self.square),
+            self.share,
+        )
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The directions between two edges."""
+
+    area: NDArray[np.float64]  #: (face, direction)
+    volume: NDArray[np.float64]  #: (cell, direction)
+    first: NDArray[np.float64]  #: (cell, direction) volume times mean direction cosine
+    diamond: NDArray[np.float64]
+    cosine: NDArray[np.float64]  #: (direction,) at the innermost face
+
+    @classmethod
+    def ordinates(cls, mesh: RadialMesh, upper: _Edge, lower: _Edge, count: int) -> _Panel:
+        x, w = _gauss_unit(count)
+        high, low = upper.at_face[:, None], lower.at_face[:, None]
+        mu = low + (high - low) * x
+        # integral(r^2 b_upper b_lower dr): the upper edge is 1, or the lower one a fixed share of it
+        product = lower.zeroth if upper.at_face[0] == 1.0 else lower.share * upper.square
+        first = (1.0 - 2.0 * x) * product[:, None] + x * upper.square[:, None] - (1.0 - x) * lower.square[:, None]
+        return cls(
+            mesh.face[:, None] ** 2 * (high - low) * w * mu,
+            w * (upper.zeroth - lower.zeroth)[:, None],
+            w * first,
+            _diamond(x, w, 0.0),
+            mu[0],
+        )
+
+    @classmethod
+    def rays(cls, mesh: RadialMesh, upper: _Edge, lower: _Edge, count: int, start: int) -> _Panel:
+        """Ordinates inside face ``start``, outside rays with the impact parameters that they have there."""
+        inside = cls.ordinates(mesh, upper, lower, count)
+        x, w = _gauss_unit(count)
+        r = mesh.face
+        high, low = upper.at_face[start], lower.at_face[start]
+        mu = low + (high - low) * x
+        area = r[start] ** 2 * (high - low) * w * mu
+        impact2 = r[start] ** 2 * (1.0 - mu**2)
+        inner, outer = np.maximum(r[:-1, None], r[start]), np.maximum(r[1:, None], r[start])
+        # difference of square roots without cancellation
+        length = (outer - inner) * (outer + inner) / (np.sqrt(inner**2 - impact2) + np.sqrt(outer**2 - impact2))
+        outside = (np.arange(mesh.size) >= start)[:, None]
+        return cls(
+            np.where((np.arange(r.size) >= start)[:, None], area, inside.area),
+            np.where(outside, area * length, inside.volume),
+            np.where(outside, area * (outer - inner), inside.first),
+            inside.diamond,
+            inside.cosine,
         )
 
 

@@ -12,7 +12,7 @@ from .registry import Findings, Parameter, problem
 from .setup import Case, angles, cells, constant_rates, energy_grid, geometry, groups
 
 OCCUPATION = 0.2
-RAYS_FROM = 3.0  # where rays take over, in units of the sphere's radius
+RAYS_FROM = 1.0  # where rays take over, in units of the sphere's radius
 
 
 def supernova_mesh(radius: float, outer: float, count: int) -> RadialMesh:
@@ -48,7 +48,7 @@ def far_cone(p: dict[str, Any], findings: Findings) -> None:
         inward=inward,
         grazing=grazing,
         forward=p["angles"] - inward - grazing,
-        opening_cosine=0.3,
+        opening_cosine=0.05,
     )
     kappa = np.where(mesh.center < radius, p["kappa_r"] / radius, 0.0)
     energy = energy_grid(p["groups"])
