@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-o", "--output", metavar="DIR", help="output directory")
     run.add_argument("--restart", metavar="FILE", help="continue from a checkpoint")
     plot = command("plot", _plot, "Make the pictures of outputs.")
-    plot.add_argument("outputs", nargs="+", metavar="OUTPUT", help="output file, or directory of a run")
+    plot.add_argument("outputs", nargs="+", metavar="OUTPUT", help="output file, or a run's directory")
     plot.add_argument("-o", "--output", metavar="DIR", help="where pictures go (default: beside the output)")
     inspect = command("inspect", _inspect, "Describe an output, checkpoint, profile or rate table.")
     inspect.add_argument("file", metavar="FILE")
@@ -112,10 +112,11 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
                     f"survival of {species}s ({name}): |U_ek|^2 = {result['expected'][species]:.5f}, "
                     f"largest deviation {twin:.1e} (twin run), {levels:.1e} (level populations)"
                 )
-        with open_output(summary.outputs[-1]) as reader:
-            rows = compare(reader)
-        if rows:
-            print(to_text(rows))
+        if case.run.mode == "steady":
+            with open_output(summary.outputs[-1]) as reader:
+                rows = compare(reader)
+            if rows:
+                print(to_text(rows))
         print(f"wrote {', '.join(str(path) for path in summary.outputs)}", flush=True)
     return 0
 
@@ -164,10 +165,10 @@ def _bench(_: argparse.Namespace, rest: list[str]) -> int:
 def _outputs_in(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    steady = sorted(path.glob("steady*.h5"))
-    found = steady or sorted(path.glob("output_*.h5"))[-1:]
+    # the variants of a steady run are shown in its own pictures
+    found = [path / "steady.h5"] if (path / "steady.h5").is_file() else sorted(path.glob("output_*.h5"))[-1:]
     if not found:
-        raise OutputError(f"{path}: no output file in it; accepted: a directory with steady*.h5 or output_*.h5")
+        raise OutputError(f"{path}: no output file in it; accepted: a directory with steady.h5 or output_*.h5")
     return found
 
 

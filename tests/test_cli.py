@@ -173,13 +173,16 @@ def test_inspect_what_it_does_not_know(tmp_path, capsys, output):
 
 def test_plot_directory_without_outputs(tmp_path, capsys):
     assert cli.main(["plot", str(tmp_path)]) == 2
-    assert "no output file in it; accepted: a directory with steady*.h5 or output_*.h5" in capsys.readouterr().err
+    assert "no output file in it; accepted: a directory with steady.h5 or output_*.h5" in capsys.readouterr().err
 
 
 def test_latest_output_of_a_time_run_is_plotted(tmp_path):
     for step in (3, 20):
         (tmp_path / f"output_{step:08d}.h5").write_text("")
     assert cli._outputs_in(tmp_path) == [tmp_path / "output_00000020.h5"]
+    for name in ("steady.h5", "steady_without_mixing.h5"):
+        (tmp_path / name).write_text("")
+    assert cli._outputs_in(tmp_path) == [tmp_path / "steady.h5"]
 
 
 def test_version(capsys):

@@ -145,19 +145,14 @@ def survival(reader: Reader, without_self_interaction: Reader | None = None) -> 
             panel.axhline(expected[species], color=BLACK, linewidth=0.8, label="adiabatic, no self-interaction")
             for label, run, filled in runs:
                 twin, levels = run["survival/surface"][species], run["survival/surface_from_levels"][species]
-                color = FLAVOR_COLORS[0] if filled else FLAVOR_COLORS[1]
                 about = f" {label}" if label else ""
-                panel.plot(energy, twin, "o", color=color, markersize=4.5, label=f"twin run{about}")
-                panel.plot(
-                    energy,
-                    levels,
-                    "s",
-                    color=color,
-                    fillstyle="none",
-                    markersize=7.5,
-                    markeredgewidth=0.7,
-                    label=f"level populations{about}",
-                )
+                if filled:
+                    box = {"fillstyle": "none", "markersize": 7.5, "markeredgewidth": 0.8}
+                    panel.plot(energy, twin, "o", color=FLAVOR_COLORS[0], markersize=4.0, label=f"twin run{about}")
+                    panel.plot(energy, levels, "s", color=FLAVOR_COLORS[0], label=f"level populations{about}", **box)
+                else:
+                    panel.plot(energy, twin, "x", color=FLAVOR_COLORS[1], markersize=5.5, label=f"twin run{about}")
+                    panel.plot(energy, levels, "+", color=FLAVOR_COLORS[1], label=f"level populations{about}")
             panel.set_xscale("log")
             panel.set_xlabel("energy [MeV]")
             panel.set_title(f"{SPECIES_NAMES[species]}, expected: ${names[species]} = {expected[species]:.4f}$")
