@@ -52,7 +52,7 @@ class AngleOptions(Section):
         default=16, ge=2, le=512, multiple_of=2, description="number of ordinates; 16 converge luminosities to 0.1 %"
     )
     ray_radius: Positive = Field(
-        default=1.0e7, description="cm; 100 km is outside the neutrinospheres, where scattering hardly turns a path"
+        default=1.5e7, description="cm; 150 km is outside the shock, where matter hardly turns a path"
     )
     inward: int = Field(default=6, ge=1, le=256, description="hybrid: directions in [-1, 0]; smooth there, few suffice")
     grazing: int = Field(default=3, ge=1, le=256, description="hybrid: directions in [0, opening_cosine]")
@@ -251,7 +251,7 @@ def accepted_values(model: type[BaseModel], path: list[Any]) -> str:
             annotation, *more = get_args(annotation)
             metadata += more
         section = annotation
-        inner = _section_of(annotation)
+        inner = section_of(annotation)
         if inner is not None:
             section = inner
         if depth == len(path) - 1:
@@ -266,13 +266,14 @@ def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         found.append(prefix + name)
-        inner = _section_of(field.annotation)
+        inner = section_of(field.annotation)
         if inner is not None:
             found += keys(inner, f"{prefix}{name}.")
     return found
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The option group that a field's type stands for, or None."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
@@ -283,7 +284,7 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
     choices = [part for part in (get_args(annotation) or (annotation,)) if part is not type(None)]
     if get_origin(annotation) is Literal:
         return " or ".join(repr(choice) for choice in choices)
-    if _section_of(annotation) is not None:
+    if section_of(annotation) is not None:
         return "a table of keys"
     if get_origin(annotation) is dict:
         return "a table of names and values"

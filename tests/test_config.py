@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import tomllib
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from misci_transport.config import Case, load_case, to_toml
 from misci_transport.errors import ConfigurationError
-from misci_transport.options import _section_of
+from misci_transport.options import keys
 
 MINIMAL = '[profile]\nfile = "star.txt"\n'
 
@@ -128,19 +129,12 @@ def test_every_key_is_described():
             assert field.description or hasattr(field.annotation, "model_fields"), f"{section.__name__}.{name}"
 
 
-def test_user_guide_lists_every_key_with_its_default():
-    guide = (Path(__file__).parents[1] / "docs" / "user_guide.md").read_text(encoding="utf-8")
-    for section, model in {"": Case, **{name: _section_of(field.annotation) for name, field in sections()}}.items():
-        part = guide.partition(f"### [{section}]\n" if section else "### Top level\n")[2].partition("\n### ")[0]
-        for name, field in model.model_fields.items():
-            if _section_of(field.annotation):
-                continue
-            row = next((line for line in part.splitlines() if line.startswith(f"| `{name}` |")), None)
-            assert row is not None, f"{section}.{name}"
-            assert row.endswith(f"| {field.description} |"), row
-            if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
-                assert f"| {field.default:g} |" in row, row
-
-
-def sections():
-    return [(name, field) for name, field in Case.model_fields.items() if _section_of(field.annotation)]
+def test_user_guide_lists_every_key():
+    docs = Path(__file__).parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("update_keys", docs / "update_keys.py")
+    update_keys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(update_keys)
+    guide = (docs / "user_guide.md").read_text(encoding="utf-8").partition(update_keys.HEADING)[2]
+    assert guide.strip() == update_keys.tables().strip(), "run docs/update_keys.py"
+    for key in keys(Case):
+        assert f"| `{key.rpartition('.')[2]}` |" in guide or f"### [{key}]" in guide, key
