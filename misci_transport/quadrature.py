@@ -251,7 +251,9 @@ class _Panel:
         mu = low + (high - low) * x
         # integral(r^2 b_upper b_lower dr): the upper edge is 1, or the lower one a fixed share of it
         product = lower.zeroth if upper.at_face[0] == 1.0 else lower.share * upper.square
-        first = (1.0 - 2.0 * x) * product[:, None] + x * upper.square[:, None] - (1.0 - x) * lower.square[:, None]
+        first: NDArray[np.float64] = (
+            (1.0 - 2.0 * x) * product[:, None] + x * upper.square[:, None] - (1.0 - x) * lower.square[:, None]
+        )
         return cls(
             mesh.face[:, None] ** 2 * (high - low) * w * mu,
             w * (upper.zeroth - lower.zeroth)[:, None],

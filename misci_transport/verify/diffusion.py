@@ -32,7 +32,8 @@ class Pulse:
 
     def energy(self, r: NDArray[np.float64], t: float) -> NDArray[np.float64]:
         """Mean occupation J."""
-        return AMPLITUDE * (self.start / t) ** (0.5 * self.dimensions) * np.exp(-0.75 * self.kappa * r**2 / t)
+        value = AMPLITUDE * (self.start / t) ** (0.5 * self.dimensions) * np.exp(-0.75 * self.kappa * r**2 / t)
+        return np.asarray(value)
 
     def flux(self, r: NDArray[np.float64], t: float) -> NDArray[np.float64]:
         """First moment H."""

@@ -26,7 +26,7 @@ def _ray_pulses(mesh: RadialMesh, radius: float, path: float) -> NDArray[np.floa
     def along(x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pulses on the whole line x, negative on the way in, positive on the way out."""
         start = (x - path) / radius
-        return AMPLITUDE * (np.exp(-(((start + 0.6) / 0.1) ** 2)) + np.exp(-(((start - 0.2) / 0.1) ** 2)))
+        return np.asarray(AMPLITUDE * (np.exp(-(((start + 0.6) / 0.1) ** 2)) + np.exp(-(((start - 0.2) / 0.1) ** 2))))
 
     return np.stack([cell_average(plane, lambda r: along(-r)), cell_average(plane, along)], axis=1)
 
@@ -63,7 +63,7 @@ def gaussian_error(radius: float, count: int, directions: int, energy_groups: in
 
     def exact(r: NDArray[np.float64]) -> NDArray[np.float64]:
         x = r / width
-        return AMPLITUDE * (np.exp(-((x - path) ** 2)) - np.exp(-((x + path) ** 2))) / (4.0 * x * path)
+        return np.asarray(AMPLITUDE * (np.exp(-((x - path) ** 2)) - np.exp(-((x + path) ** 2))) / (4.0 * x * path))
 
     reference = cell_average(mesh, exact)
     corrections = int(case.total(sum(sum(r.ledger.counts.values()) for r in results)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import roots_legendre
 
 from ..constants import SPEED_OF_LIGHT
 from ..energy import EnergyGrid
@@ -13,12 +14,13 @@ from ..phase_space import PhaseSpace
 from ..physics.advection import AdvectionOperator
 from ..physics.boundary import Boundary
 from ..physics.collisions import CollisionOperator
+from ..physics.levels import LevelFrame
 from ..physics.mixing import NoMixing
 from ..physics.population_scheme import PopulationScheme
 from ..rates import Rates
 from ..solvers.steady import SteadyReport, SteadySolver
 from ..state import State
-from ..stepper import Stepper, StepResult
+from ..stepper import Mixing, Scheme, Stepper, StepResult
 from .registry import Parameter
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Case:
         rates: Rates | None = None,
         boundary: Boundary | None = None,
         n_flavors: int = 3,
+        second_order: bool = True,
         comm: Any = None,
     ) -> None:
         self.mesh, self.angles = mesh, angles
@@ -54,11 +57,22 @@ class Case:
         self.boundary = boundary or Boundary()
         self.advection = AdvectionOperator(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
         self.collisions = CollisionOperator(self.phase_space, self.rates, self.cells)
-        self.mixing = NoMixing(self.phase_space, self.cells)
-        self.frame = self.mixing.frame
+        self.mixing: Mixing = NoMixing(self.phase_space, self.cells)
+        self.frame = LevelFrame.locked(self.phase_space, self.decomposition.size)
         self.state = State.empty(self.phase_space, self.decomposition.size)
-        scheme = PopulationScheme(self.advection, self.decomposition)
-        self.stepper = Stepper(self.phase_space, self.decomposition, self.advection, scheme, second_order=True)
+        self._second_order = second_order
+        self.use(PopulationScheme(self.advection, self.decomposition))
+
+    def use(self, scheme: Scheme) -> None:
+        """Advect what the scheme carries."""
+        self.stepper = Stepper(
+            self.phase_space, self.decomposition, self.advection, scheme, second_order=self._second_order
+        )
+
+    def mix(self, mixing: Mixing) -> None:
+        """Align with ``mixing`` from now on, and once now."""
+        self.mixing = mixing
+        self.frame = mixing.align(self.state.owned, self.state.moments)
 
     def fill(self, occupation: NDArray[np.float64]) -> None:
         """Set the populations from occupation[cell, direction] of the whole mesh, equal for all levels."""
@@ -127,7 +141,7 @@ def constant_rates(
 
 def cell_average(mesh: RadialMesh, function: Any, points: int = 4) -> NDArray[np.float64]:
     """Volume average of function(r) over each cell by Gauss-Legendre quadrature, (cell,)."""
-    x, w = np.polynomial.legendre.leggauss(points)
+    x, w = roots_legendre(points)
     r = mesh.center[:, None] + 0.5 * mesh.width[:, None] * x
     weight = w * (np.ones_like(r) if mesh.geometry == "plane" else r**2)
     return np.asarray((weight * function(r)).sum(axis=1) / weight.sum(axis=1))
