@@ -36,7 +36,9 @@ class AngularGrid:
     volume: NDArray[np.float64]  #: (cell, direction) phase-space volume over 2 pi, cm^3 or cm
     weight_0: NDArray[np.float64]  #: (cell, direction) integral(dmu) of the direction's bin; sums to 2
     weight_1: NDArray[np.float64]  #: (cell, direction) integral(mu dmu) of the direction's bin
-    diamond: NDArray[np.float64]  #: (direction,) f_m = d f_{m+1/2} + (1 - d) f_{m-1/2}
+    #: (direction,) f_m = d f_{m+1/2} + (1 - d) f_{m-1/2}; where nothing flows in from below (Gamma_{m-1/2} = 0):
+    #: f_{m+1/2} = d f_m + (1 - d) f_{m+1}, because diamond differencing never forgets a wrong start
+    diamond: NDArray[np.float64]
     mirror: NDArray[np.int64]  #: (direction,) the direction that a reflecting boundary sends m into
     ray_radius: float = np.inf  #: cm; outside, the forward directions are rays
 
@@ -303,9 +305,15 @@ def _redistribution(area: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _diamond(cosine: NDArray[np.float64], weight: NDArray[np.float64], start: float) -> NDArray[np.float64]:
-    """Morel and Montry weights: f linear in mu is reproduced exactly (exact diffusion limit)."""
+    """Morel and Montry weights: f linear in mu is reproduced exactly (exact diffusion limit).
+
+    The first one interpolates between the first two directions, which is exact for linear f too.
+    """
     edge = start + np.concatenate([[0.0], np.cumsum(weight)])
-    return (cosine - edge[:-1]) / weight
+    diamond = (cosine - edge[:-1]) / weight
+    if start == -1.0:
+        diamond[0] = (cosine[1] - edge[1]) / (cosine[1] - cosine[0]) if cosine.size > 1 else 1.0
+    return diamond
 
 
 def _mirror(cosine: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def upwind_fraction(opacity, width, floor, out):
     """b = max(1/2, 1/(1 + tau/floor)), tau = the smaller opacity * width of the two cells at a face.
 
@@ -24,7 +24,7 @@ def upwind_fraction(opacity, width, floor, out):
             out[f, e] = max(0.5, 1.0 / (1.0 + tau / floor))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _limited(left, right):
     """Van Leer's harmonic slope: second order where smooth, zero at an extremum, f >= 0 stays >= 0."""
     product = left * right
@@ -33,7 +33,7 @@ def _limited(left, right):
     return 2.0 * product / (left + right)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def face_values(f, halo, face, direction, inward, b, second_order, out):
     """Value of f on a radial face: b f_up + (1 - b) f_down + (2 b - 1) slope/2, for every entry."""
     up = halo + face - 1
@@ -55,7 +55,7 @@ def face_values(f, halo, face, direction, inward, b, second_order, out):
             out[e] = w * f[up, direction, e] + (1.0 - w) * f[down, direction, e]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_up, out, inner_flux, outer_flux):
     """Fill out[cell, direction, entry] with df/dt (per cm) and the fluxes through the two ends of the range.
 
@@ -100,12 +100,14 @@ def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_
             inverse = 1.0 / volume[i, m]
             d = diamond[m]
             row = out[i, m]
-            if low == 0.0:
-                # a new panel of directions starts here: nothing flows in, so its first value is its own
+            starts = low == 0.0
+            if starts:
+                # nothing flows in: the first edge lies between two directions, for a start that does not oscillate
+                following = min(m + 1, directions - 1)
                 for e in range(entries):
-                    below[e] = cell[m, e]
+                    above[e] = d * cell[m, e] + (1.0 - d) * cell[following, e]
             for e in range(entries):
-                value = (cell[m, e] - (1.0 - d) * below[e]) / d
+                value = above[e] if starts else (cell[m, e] - (1.0 - d) * below[e]) / d
                 if fix_up and value < 0.0:
                     fixed += 1
                     value = 0.0

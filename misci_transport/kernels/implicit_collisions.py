@@ -14,11 +14,12 @@ from numba import njit
 
 from .angular_sweep import sweep
 from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
+from .plain_collisions import entry_rates, plain_swept_update, plain_update
 
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def locked_update(
     start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
 ):
@@ -56,7 +57,7 @@ def locked_update(
                     ) / (turn_0 + turn_1 * cosine[m])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def swept_update(
     start,
     weight_0,
@@ -127,7 +128,7 @@ def swept_update(
     return fixed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _mixed_update(
     start,
     weight_0,
@@ -142,46 +143,41 @@ def _mixed_update(
     gamma,
     diamond,
     volume,
+    swept,
     moments,
     f,
 ):
-    """f for given gain, loss and moments; then the moments of that f. Returns the number of angular fix-ups."""
+    """f for given gain, loss and moments; then the moments of that f.
+
+    Returns how many entries took upwind values in angle because they would have been negative.
+    """
     directions, species, groups, levels = f.shape
-    below = np.zeros((species, groups, levels))
+    rest, turnover, values = np.empty(directions), np.empty(directions), np.empty(directions)
     fixed = 0
-    for m in range(directions):
-        mu3 = 3.0 * cosine[m]
-        low, high, d = h * gamma[m] / volume[m], h * gamma[m + 1] / volume[m], diamond[m]
-        for s in range(species):
-            for g in range(groups):
-                s0, s1 = scattering_0[s, g], scattering_1[s, g]
-                for k in range(levels):
+    for s in range(species):
+        for g in range(groups):
+            s0, s1 = scattering_0[s, g], scattering_1[s, g]
+            for k in range(levels):
+                for m in range(directions):
+                    mu3 = 3.0 * cosine[m]
                     q = projector[m, s, g, k]
                     up = _project(q, gain[s, 0, g], gain[s, 1, g], mu3)
                     down = _project(q, loss[s, 0, g], loss[s, 1, g], mu3)
                     source = up
                     if s0 != 0.0:
                         source += s0 * _project(q, moments[s, 0, g], moments[s, 1, g], mu3 * s1 / s0)
-                    rest, turnover = start[m, s, g, k] + h * source, 1.0 + h * (up + down + s0)
-                    old = below[s, g, k]
-                    if low == 0.0:
-                        value = rest / (turnover + high)
-                        above = value
-                    else:
-                        value = (rest + (low + high * (1.0 - d) / d) * old) / (turnover + high / d)
-                        above = (value - (1.0 - d) * old) / d
-                        if above < 0.0:
-                            # same fix-up as in the explicit redistribution
-                            above = 0.0
-                            value = (rest + low * old) / turnover
-                            fixed += 1
-                    f[m, s, g, k] = value
-                    below[s, g, k] = above
+                    rest[m] = start[m, s, g, k] + h * source
+                    turnover[m] = 1.0 + h * (up + down + s0)
+                sweep(rest, turnover, h, gamma, diamond, volume, False, values)
+                if swept and values.min() < 0.0:
+                    sweep(rest, turnover, h, gamma, diamond, volume, True, values)
+                    fixed += 1
+                f[:, s, g, k] = values
     mixed_moments(f, weight_0, weight_1, projector, moments)
     return fixed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def implicit_cell(
     start,
     weight_0,
@@ -217,35 +213,34 @@ def implicit_cell(
     swept = False
     for m in range(directions + 1):
         swept = swept or gamma[m] != 0.0
-    gain = np.zeros((species, 2, groups, components))
-    loss = np.zeros((species, 2, groups, components))
-    moments = np.zeros((species, 2, groups, components))
     if not coupled and not is_mixed:
-        add_emission_absorption(emissivity, absorption, gain, loss)
+        entries = species * groups * levels
+        up, turn = np.empty(entries), np.empty(entries)
+        back_0, back_1 = np.empty(entries), np.empty(entries)
+        entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1)
+        flat_start, flat_f = start.reshape((directions, entries)), f.reshape((directions, entries))
         if swept:
-            fixed = swept_update(
-                start,
+            fixed = plain_swept_update(
+                flat_start,
                 weight_0,
                 weight_1,
                 cosine,
                 h,
-                scattering_0,
-                scattering_1,
-                component,
-                gain,
-                loss,
+                up,
+                turn,
+                back_0,
+                back_1,
                 gamma,
                 diamond,
                 volume,
-                True,
-                f,
-                moments,
+                flat_f,
             )
             return 1, fixed
-        locked_update(
-            start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, False, f, moments
-        )
+        plain_update(flat_start, weight_0, weight_1, cosine, up, turn, back_0, back_1, flat_f)
         return 1, 0
+    gain = np.zeros((species, 2, groups, components))
+    loss = np.zeros((species, 2, groups, components))
+    moments = np.zeros((species, 2, groups, components))
     if is_mixed:
         mixed_moments(f, weight_0, weight_1, projector, moments)
     else:
@@ -282,6 +277,7 @@ def implicit_cell(
                 gamma,
                 diamond,
                 volume,
+                swept,
                 moments,
                 f,
             )
@@ -348,7 +344,7 @@ def implicit_cell(
     return -max_iterations, fixed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def implicit_cells(
     start,
     weight_0,

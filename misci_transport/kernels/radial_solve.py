@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse):
     """Fill inverse[cell, direction, direction] with the inverses of the pivot blocks.
 
@@ -26,9 +26,7 @@ def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering
             mu3 = 3.0 * weight_1[i, m] / weight_0[i, m]
             for k in range(directions):
                 block[m, k] = (
-                    -0.5
-                    * volume[i, m]
-                    * (scattering_0[i] * weight_0[i, k] + mu3 * scattering_1[i] * weight_1[i, k])
+                    -0.5 * volume[i, m] * (scattering_0[i] * weight_0[i, k] + mu3 * scattering_1[i] * weight_1[i, k])
                 )
             block[m, m] += volume[i, m] * loss[i]
             inner, outer = area[i, m], area[i + 1, m]
@@ -37,16 +35,17 @@ def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering
             share_out = b[i + 1] if outer > 0.0 else 1.0 - b[i + 1]
             block[m, m] += outer * share_out - inner * share_in
         below[:] = 0.0
-        below[0] = 1.0
         for m in range(directions):
             low, high = gamma[i, m], gamma[i, m + 1]
-            if low == 0.0:
-                below[:] = 0.0
-                below[m] = 1.0
             d = diamond[m]
-            for k in range(directions):
-                above[k] = -(1.0 - d) / d * below[k]
-            above[m] += 1.0 / d
+            if low == 0.0:
+                above[:] = 0.0
+                above[m] = d
+                above[min(m + 1, directions - 1)] += 1.0 - d
+            else:
+                for k in range(directions):
+                    above[k] = -(1.0 - d) / d * below[k]
+                above[m] += 1.0 / d
             for k in range(directions):
                 block[m, k] += high * above[k] - low * below[k]
                 below[k] = above[k]
@@ -59,21 +58,21 @@ def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering
         inverse[i] = np.linalg.inv(block)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _lower(area, b, i, m):
     """Coefficient of f[i - 1] in the balance of cell i."""
     a = area[i, m]
     return -a * (b[i] if a > 0.0 else 1.0 - b[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _upper(area, b, i, m):
     """Coefficient of f[i + 1] in the balance of cell i."""
     a = area[i + 1, m]
     return a * (1.0 - b[i + 1] if a > 0.0 else b[i + 1])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def solve(area, b, inverse, source, out):
     """Solve with the factors for source[cell, direction] (per cell, not per volume) into out."""
     cells, directions = source.shape
