@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,9 +116,9 @@ class Fluid:
         """A copy with arrays of its own."""
         return self.take(slice(None))
 
-    def take(self, selection: slice | NDArray[np.integer]) -> Fluid:
+    def take(self, selection: slice | NDArray[np.int64]) -> Fluid:
         """Return the fluid on a subset of the cells (a copy)."""
-        chosen = {}
+        chosen: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             chosen[field.name] = None if value is None else value[selection].copy()

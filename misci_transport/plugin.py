@@ -171,7 +171,7 @@ class Transport:
         """Largest accepted step in seconds: cfl times the light crossing of the smallest phase-space cell."""
         angles = self.phase_space.angles
         leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
-        return float(self.options.advection.cfl * (angles.volume / leaving).min() / SPEED_OF_LIGHT)
+        return float(self.options.advection.cfl / ((leaving / angles.volume).max() * SPEED_OF_LIGHT))
 
     def fields(self) -> list[Field]:
         """Everything worth writing after the last step or solve (collective)."""

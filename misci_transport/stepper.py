@@ -35,7 +35,7 @@ class Scheme(Protocol):
     """What is advected: populations or density matrices (physics.population_scheme, physics.matrix_scheme)."""
 
     ghosted: NDArray[np.float64]
-    positive: bool  #: whether ``collide`` can take the angular redistribution of some cells along
+    positive: bool  #: whether the carried quantity may not be negative
 
     def load(self, state: State) -> NDArray[np.float64]:
         """Carried quantity of a state; a view of ``ghosted`` without ghost cells."""

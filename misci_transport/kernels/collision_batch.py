@@ -22,7 +22,7 @@ from .collisions import (
 )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def moments(f, weight_0, weight_1, component, mixed, projector, out):
     """out[cell, species, l, group, component] = 1/2 sum_m weight_l rho_c."""
     for i in range(f.shape[0]):
@@ -33,7 +33,7 @@ def moments(f, weight_0, weight_1, component, mixed, projector, out):
             mixed_moments(f[i], weight_0[i], weight_1[i], projector[mixed[i]], out[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel, ratio, mixed, gain, loss):
     """gain, loss[cell, species, l, group, component]; identity = 0 gives their derivative along ``moments``."""
     gain[:] = 0.0
@@ -55,7 +55,7 @@ def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rate(f, cosine, scattering_0, scattering_1, component, mixed, projector, moments, gain, loss, out):
     """C[cell, direction, species, group, level] in cm^-1."""
     for i in range(f.shape[0]):
@@ -77,7 +77,7 @@ def rate(f, cosine, scattering_0, scattering_1, component, mixed, projector, mom
             )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rate_derivative(
     f, df, cosine, scattering_0, scattering_1, component, mixed, projector, dmoments, gain, loss, dgain, dloss, out
 ):
@@ -115,7 +115,7 @@ def rate_derivative(
             )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def level_average(diagonal, weight_0, component, mixed, projector, out):
     """out[cell, species, group, level] = sum_flavour |U_fk|^2 diagonal[cell, species, flavour, group].
 

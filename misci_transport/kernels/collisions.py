@@ -21,7 +21,7 @@ DIAGONAL = 3  # components that are diagonal elements
 SCATTERING, PAIR = 0, 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def locked_moments(f, weight_0, weight_1, component, out):
     """moments of a flavour-locked cell: level k of species s is component[s, k] everywhere in it."""
     directions, species, groups, levels = f.shape
@@ -36,7 +36,7 @@ def locked_moments(f, weight_0, weight_1, component, out):
                     out[s, 1, g, c] += w1 * f[m, s, g, k]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mixed_moments(f, weight_0, weight_1, projector, out):
     """moments of a cell with mixing; the off-diagonal element is half its projector entry."""
     directions, species, groups, levels = f.shape
@@ -56,7 +56,7 @@ def mixed_moments(f, weight_0, weight_1, projector, out):
                         out[s, 1, g, c] += w1 * part
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_energy_coupling(moments, identity, kind, amplitude, kernel, ratio, gain, loss):
     """Add the gain and loss matrices of the processes that couple energy groups.
 
@@ -96,7 +96,7 @@ def add_energy_coupling(moments, identity, kind, amplitude, kernel, ratio, gain,
                             loss[s, 1, g, c] += second_1 * flux
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_emission_absorption(emissivity, absorption, gain, loss):
     """Add emissivity and absorption[species, flavour, group], diagonal in flavour and isotropic."""
     species, flavors, groups = emissivity.shape
@@ -107,7 +107,7 @@ def add_emission_absorption(emissivity, absorption, gain, loss):
                 loss[s, 0, g, c] += absorption[s, c, g]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def locked_rate(f, cosine, scattering_0, scattering_1, component, moments, gain, loss, out):
     """C[direction, species, group, level] of a flavour-locked cell (formula of the module's text)."""
     directions, species, groups, levels = f.shape
@@ -126,7 +126,7 @@ def locked_rate(f, cosine, scattering_0, scattering_1, component, moments, gain,
                     )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def locked_rate_derivative(
     f, df, cosine, scattering_0, scattering_1, component, dmoments, gain, loss, dgain, dloss, out
 ):
@@ -152,7 +152,7 @@ def locked_rate_derivative(
                     )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _project(projector, matrix_0, matrix_1, mu3):
     total = 0.0
     for c in range(projector.shape[0]):
@@ -160,7 +160,7 @@ def _project(projector, matrix_0, matrix_1, mu3):
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mixed_rate(f, cosine, scattering_0, scattering_1, projector, moments, gain, loss, out):
     """C[direction, species, group, level] of a cell with mixing (formula of the module's text)."""
     directions, species, groups, levels = f.shape
@@ -180,7 +180,7 @@ def mixed_rate(f, cosine, scattering_0, scattering_1, projector, moments, gain, 
                     out[m, s, g, k] = value
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mixed_rate_derivative(
     f, df, cosine, scattering_0, scattering_1, projector, dmoments, gain, loss, dgain, dloss, out
 ):

@@ -12,7 +12,7 @@ from .implicit_collisions import locked_update, swept_update
 from .mixing import density_matrices, eigen_populations, ray_hamiltonian
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def component_rates(emissivity, absorption, flavor, gain, loss):
     """gain, loss[species, l, group, component] of (1/2){J, 1 - rho} - (1/2){A, rho} with J, A diagonal.
 
@@ -32,7 +32,7 @@ def component_rates(emissivity, absorption, flavor, gain, loss):
                 loss[s, 0, g, c] = turnover - gain[s, 0, g, c]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def implicit_matrix_cells(
     start,
     weight_0,
@@ -97,7 +97,7 @@ def implicit_matrix_cells(
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fill_density_matrices(populations, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
     """U diag(n) U^+ of every cell into out[cell, direction, species, group, component]."""
     for i in range(populations.shape[0]):
@@ -115,14 +115,14 @@ def fill_density_matrices(populations, moments, cosine, vacuum, potential, beta,
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fill_eigen_populations(density_matrix, previous, n_flavors, out):
     """Eigenvalues of every density matrix, in the order that the levels had before."""
     for i in range(density_matrix.shape[0]):
         eigen_populations(density_matrix[i], previous[i], n_flavors, out[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def realignment_heat(
     before, after, weight_0, number_weight, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out
 ):

@@ -13,7 +13,7 @@ from .collisions import DIAGONAL
 from .mixing import eigenvectors, ray_hamiltonian
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fill_projector(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, real, imag, projector):
     """projector[direction, species, group, level, component] of one cell: <k|A|k> = sum_c projector_c A_c.
 
@@ -40,7 +40,7 @@ def fill_projector(moments, cosine, vacuum, potential, beta, strength, shift, n_
                     projector[m, s, g, k, k] = 1.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def electron_mixing_bound(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors):
     """Upper bound of 1 - |U_ek|^2 for the uppermost level over all momenta of a cell, or 1 if e is not uppermost.
 
@@ -75,7 +75,7 @@ def electron_mixing_bound(moments, cosine, vacuum, potential, beta, strength, sh
     return worst
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def electron_mixing_bounds(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
     """electron_mixing_bound of every cell."""
     for i in range(out.size):
@@ -84,7 +84,7 @@ def electron_mixing_bounds(moments, cosine, vacuum, potential, beta, strength, s
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fill_projectors(cells, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, projector):
     """fill_projector for the listed cells; projector[row] belongs to cells[row]."""
     directions, groups = cosine.shape[1], vacuum.shape[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..errors import ConfigurationError, MissingDependencyError
@@ -23,7 +24,9 @@ def world() -> Any:
 
 
 def petsc(comm: Any) -> Any:
-    """Return the petsc4py.PETSc module, started on ``comm`` if it was not running yet.
+    """Return the petsc4py.PETSc module, started on a copy of ``comm`` if it was not running yet.
+
+    A copy, because PETSc needs its communicator until the process ends, and a host may free its own.
 
     Raises
     ------
@@ -34,8 +37,8 @@ def petsc(comm: Any) -> Any:
         import petsc4py
     except ImportError as error:
         raise MissingDependencyError(f"petsc4py cannot be imported ({error}); see docs/installation.md") from error
-    # PETSc keeps the first communicator that it is started with; later calls do nothing
-    petsc4py.init(["-no_signal_handler"], comm=comm)
+    if "petsc4py.PETSc" not in sys.modules:
+        petsc4py.init(["-no_signal_handler"], comm=comm.Dup())
     from petsc4py import PETSc
 
     if PETSc.ScalarType().dtype.kind == "c":

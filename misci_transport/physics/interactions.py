@@ -56,4 +56,5 @@ class RateSource:
                 weak_magnetism=o.weak_magnetism,
                 nucleon_potential=o.nucleon_potential,
             ),
+            first_cell,
         )

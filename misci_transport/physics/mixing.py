@@ -165,9 +165,9 @@ class LocalMixing(_Record):
         )
 
     def _align_by_snes(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
-        from ..solvers.petsc_alignment import align_with_snes
+        from ..solvers.petsc_alignment import align_with_petsc
 
-        report = align_with_snes(
+        report = align_with_petsc(
             populations,
             moments,
             comm=self.decomposition.comm,
