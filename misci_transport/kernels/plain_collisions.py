@@ -61,19 +61,30 @@ def plain_update(start, weight_0, weight_1, cosine, up, turn, back_0, back_1, f)
 
 @njit(cache=True, error_model="numpy")
 def _sweep_entries(source, add, tilt, turn, cosine, h, gamma, diamond, volume, out):
-    """Triangular solve in angle for every entry: source[direction, entry] (if used) + add[entry] + tilt mu."""
+    """kernels.angular_sweep.sweep for every entry: source[direction, entry] + add[entry] + tilt mu on the right."""
     directions, entries = out.shape
     below = np.zeros(entries)
     for m in range(directions):
-        low, high = h * gamma[m] / volume[m], h * gamma[m + 1] / volume[m]
+        low, high, d = h * gamma[m] / volume[m], h * gamma[m + 1] / volume[m], diamond[m]
         constant = tilt * cosine[m]
-        if gamma[m] == 0.0:
+        if low == 0.0 and (high == 0.0 or m + 1 == directions):
             for e in range(entries):
-                value = (source[m, e] + add[e] + constant) / (turn[e] + high)
+                out[m, e] = (source[m, e] + add[e] + constant) / (turn[e] + high)
+                below[e] = out[m, e]
+        elif low == 0.0:
+            low_2, high_2, d_2 = h * gamma[m + 1] / volume[m + 1], h * gamma[m + 2] / volume[m + 1], diamond[m + 1]
+            following = tilt * cosine[m + 1]
+            carried = low_2 + high_2 * (1.0 - d_2) / d_2
+            b, c = high * (1.0 - d), -carried * d
+            for e in range(entries):
+                right, right_2 = source[m, e] + add[e] + constant, source[m + 1, e] + add[e] + following
+                a = turn[e] + high * d
+                last = turn[e] + high_2 / d_2 - carried * (1.0 - d)
+                determinant = a * last - b * c
+                value = (last * right - b * right_2) / determinant
                 out[m, e] = value
-                below[e] = value
+                below[e] = d * value + (1.0 - d) * (a * right_2 - c * right) / determinant
         else:
-            d = diamond[m]
             mix, scaled, rest = low + high * (1.0 - d) / d, high / d, 1.0 - d
             for e in range(entries):
                 value = (source[m, e] + add[e] + constant + mix * below[e]) / (turn[e] + scaled)
