@@ -106,6 +106,9 @@ def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_
                 following = min(m + 1, directions - 1)
                 for e in range(entries):
                     above[e] = d * cell[m, e] + (1.0 - d) * cell[following, e]
+                    if fix_up and above[e] > 2.0 * cell[m, e]:
+                        # a steep start must not take out more than there is
+                        above[e] = 2.0 * cell[m, e]
             for e in range(entries):
                 value = above[e] if starts else (cell[m, e] - (1.0 - d) * below[e]) / d
                 if fix_up and value < 0.0:

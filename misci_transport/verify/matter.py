@@ -39,7 +39,7 @@ def _electron_fraction(default: float) -> Parameter:
 
 
 def box(
-    mesh: RadialMesh, p: dict[str, Any], options: BuiltinOptions, contrast: NDArray[np.float64]
+    mesh: RadialMesh, p: dict[str, Any], options: BuiltinOptions, contrast: NDArray[np.float64], comm: Any = None
 ) -> tuple[Case, Fluid]:
     """Matter with the given temperature times a factor for each cell; reflecting ends."""
     ones = np.ones(mesh.size)
@@ -54,6 +54,7 @@ def box(
         energy=energy,
         rates=builtin_rates(fluid, energy, options),
         boundary=Boundary("reflecting", "reflecting"),
+        comm=comm,
     )
     return case, fluid
 
@@ -178,14 +179,16 @@ def conservation(p: dict[str, Any], findings: Findings) -> None:
         worst = np.maximum(worst, balance(case, case.step(h), h))
     findings.compare("all processes: energy lost between neutrinos and fluid, worst step", worst[0], 0.0, 1.0e-14)
     findings.compare("all processes: lepton number lost, worst step", worst[1], 0.0, 1.0e-14)
+    # one process alone leaves whole families of solutions, which long steps approach slowly
+    short = h / 30.0
     for name, energy_kept in (("nucleon_scattering", True), ("electron_scattering", False), ("pair", False)):
         case, _ = box(mesh, p, BuiltinOptions(**{**off, name: True}), contrast)
         tilt = 0.05 * (1.0 + 0.5 * case.angles.direction_cosine)
         case.fill(tilt)
         given = np.zeros(2)
         for _ in range(5):
-            result = case.step(h)
-            volume = mesh.volume[case.cells] * h / SPEED_OF_LIGHT
+            result = case.step(short)
+            volume = mesh.volume[case.cells] * short / SPEED_OF_LIGHT
             content = case.total(result.ledger.before["energy"])
             numbers = case.total(result.ledger.before["neutrinos"] + result.ledger.before["antineutrinos"])
             energy = case.total(float(volume @ np.abs(result.sources.energy))) / ERG_PER_MEV / content
