@@ -108,7 +108,8 @@ class Transport:
         self.sources: Sources | None = None
         self._collisions: CollisionOperator | None = None
         self._frame = NoMixing(self.phase_space, self.decomposition.cells).frame
-        self._aligned = False
+        self._aligned = False  #: whether the moments belong to the populations
+        self._frame_is_old = False  #: whether the Hamiltonian has changed since the frame was made
         self._totals: dict[str, float] = {}
         self._steady: SteadyReport | None = None
 
@@ -134,6 +135,9 @@ class Transport:
         if not self._aligned:
             self._frame = self.mixing.align(self.state.owned, self.state.moments)
             self._aligned = True
+        elif self._frame_is_old:
+            self._frame = self.mixing.eigenvectors(self.state.moments)
+        self._frame_is_old = False
         result, self._frame = self.stepper.step(self.state, collisions, self.mixing, self._frame, dt)
         self._book(result, dt)
         self.sources = result.sources
@@ -161,7 +165,7 @@ class Transport:
         )
         self._steady = solver.solve(self.state, self._equilibrium(fluid, collisions))
         self._frame = solver.frame
-        self._aligned = True
+        self._aligned, self._frame_is_old = True, False
         rate = np.empty_like(self.state.owned)
         collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
         self.sources = self.exchange.sources(rate.sum(axis=4))
@@ -192,7 +196,11 @@ class Transport:
                 "mean direction cosine",
             ),
             Field(
-                "angles/weight", np.ascontiguousarray(angles.weight_0[cells]), ("cell", "direction"), "1", "integral(dmu)"
+                "angles/weight",
+                np.ascontiguousarray(angles.weight_0[cells]),
+                ("cell", "direction"),
+                "1",
+                "integral(dmu)",
             ),
         ]
         for name, unit in (
@@ -277,14 +285,17 @@ class Transport:
         expected = (self.decomposition.total, *self.phase_space.cell_shape)
         populations = np.asarray(held["populations"])
         if populations.shape != expected:
-            raise ConfigurationError(f"checkpoint populations have shape {populations.shape}; accepted here: {expected}")
+            raise ConfigurationError(
+                f"checkpoint populations have shape {populations.shape}; accepted here: {expected}"
+            )
         self.state.owned[:] = populations[cells]
         self.state.moments[:] = np.asarray(held["moments"])[cells]
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {}
         if self.decomposition.is_first:
             self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
-        self._aligned = False
+        # the moments are those of the last alignment: solving again would change their last digits
+        self._aligned, self._frame_is_old = True, True
 
     def _gathered_totals(self) -> dict[str, float]:
         comm = self.decomposition.comm
@@ -305,7 +316,7 @@ class Transport:
         self._collisions = CollisionOperator(self.phase_space, rates, self.decomposition.cells)
         self.mixing.set_fluid(fluid)
         self.fluid = fluid.copy()
-        self._aligned = False
+        self._frame_is_old = True
         return self._collisions
 
     def _book(self, result: StepResult, dt: float) -> None:

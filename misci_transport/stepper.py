@@ -10,6 +10,8 @@ import numpy as np
 from .constants import SPEED_OF_LIGHT
 from .errors import UnphysicalInputError
 from .kernels import angular_sweep
+from .kernels.traces import clip_occupations, combine, combine_two, content, trace, trace_difference
+from .phase_space import LEVELS
 from .physics.exchange import Exchange, Sources
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .physics.levels import LevelFrame
     from .state import State
 
+
 class Mixing(Protocol):
     """Part two of the step: eigenvectors for populations, moments updated in place."""
 
@@ -35,6 +38,7 @@ class Scheme(Protocol):
     """What is advected: populations or density matrices (physics.population_scheme, physics.matrix_scheme)."""
 
     ghosted: NDArray[np.float64]
+    diagonal: NDArray[np.int64]  #: components whose sum is the trace over flavours
     positive: bool  #: whether the carried quantity may not be negative
 
     def load(self, state: State) -> NDArray[np.float64]:
@@ -60,10 +64,6 @@ class Scheme(Protocol):
         /,
     ) -> int:
         """Solve out = start + h C(out) + h G(out), G the given angular redistribution; the number of its fix-ups."""
-        ...
-
-    def trace(self, carried: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Sum over flavours."""
         ...
 
     def store(self, state: State, /) -> None:
@@ -153,39 +153,38 @@ class Stepper:
 
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
         flux_1, fixed_1 = self._advect(b, boundary, explicit, first)
-        np.multiply(first, h, out=advected)
-        advected += old
+        combine(old.reshape(-1), h, first.reshape(-1), advected.reshape(-1))
         fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
         flux_2, fixed_2 = self._advect(b, boundary, explicit, second)
-        first += second
-        np.multiply(first, 0.5 * h, out=advected)
-        advected += old
+        combine_two(old.reshape(-1), 0.5 * h, first.reshape(-1), second.reshape(-1), advected.reshape(-1))
         fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
-        traces = {"before": scheme.trace(old), "collisions": scheme.trace(carried) - scheme.trace(advected)}
+        collided = np.empty(carried.shape[:4])
+        trace_difference(carried, advected, scheme.diagonal, collided)
         # turning in angle is no exchange of momentum with matter
-        angular_sweep.subtract_redistribution(
-            scheme.trace(carried), h, implicit, self.advection.diamond, self.advection.volume, traces["collisions"]
-        )
+        if implicit.any():
+            angular_sweep.subtract_redistribution(
+                self._trace(carried), h, implicit, self.advection.diamond, self.advection.volume, collided
+            )
 
         # corrections: occupations stay in [0, 1]
         scheme.store(state)
-        correction, counts = _keep_in_range(state.owned)
-        counts["angular fix-ups"] = fixed_1 + fixed_2
+        added = np.empty(carried.shape[:4])
+        negative, above = clip_occupations(state.owned, added)
 
         # alignment, Eq. (14)
         frame = mixing.align(state.owned, state.moments)
 
         # ledger and sources
         ledger = StepLedger(
-            before=self._totals(traces["before"]),
-            after=self._totals(state.owned.sum(axis=4)),
-            collisions=self._totals(traces["collisions"]),
+            before=self._content(old, scheme.diagonal),
+            after=self._content(state.owned, _LEVELS),
+            collisions=self._totals(collided),
             inflow=self._inflow(0.5 * h * (flux_1 + flux_2)),
-            corrections=dict.fromkeys(QUANTITIES, 0.0) if correction is None else self._totals(correction),
-            counts=counts,
+            corrections=self._totals(added) if negative or above else dict.fromkeys(QUANTITIES, 0.0),
+            counts={"negative": negative, "above one": above, "angular fix-ups": fixed_1 + fixed_2},
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
         )
-        sources = self.exchange.sources(traces["collisions"] / h)
+        sources = self.exchange.sources(collided / h)
         state.time += dt
         state.step += 1
         return StepResult(sources, ledger), frame
@@ -213,7 +212,19 @@ class Stepper:
             entering += inner
         if self.decomposition.is_last:
             entering -= outer
-        return self.scheme.trace(entering.reshape(1, *out.shape[1:]))[0], fixed
+        return self._trace(entering.reshape(1, *out.shape[1:]))[0], fixed
+
+    def _trace(self, carried: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum over flavours, (cell, direction, species, group)."""
+        out = np.empty(carried.shape[:4])
+        trace(carried, self.scheme.diagonal, out)
+        return out
+
+    def _content(self, carried: NDArray[np.float64], diagonal: NDArray[np.int64]) -> dict[str, float]:
+        out = np.empty((carried.shape[0], len(QUANTITIES)))
+        exchange = self.exchange
+        content(carried, diagonal, exchange.weight_0, exchange.number, exchange.energy, out)
+        return dict(zip(QUANTITIES, (float(x) for x in self.cell_volume @ out), strict=True))
 
     def _totals(self, trace: NDArray[np.float64]) -> dict[str, float]:
         content = self.exchange.content(trace)
@@ -229,13 +240,4 @@ class Stepper:
 
 
 QUANTITIES = ("energy", "neutrinos", "antineutrinos")
-
-
-def _keep_in_range(populations: NDArray[np.float64]) -> tuple[NDArray[np.float64] | None, dict[str, int]]:
-    """Clip occupations to [0, 1] in place; the trace of what was added, or None, and how many were touched."""
-    counts = {"negative": int((populations < 0.0).sum()), "above one": int((populations > 1.0).sum())}
-    if not any(counts.values()):
-        return None, counts
-    before = populations.sum(axis=4)
-    np.clip(populations, 0.0, 1.0, out=populations)
-    return populations.sum(axis=4) - before, counts
+_LEVELS = np.arange(LEVELS)

@@ -14,7 +14,6 @@ that couple groups, as anticommutators, whose projection on a common eigenvector
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 DIAGONAL = 3  # components that are diagonal elements
@@ -43,17 +42,22 @@ def mixed_moments(f, weight_0, weight_1, projector, out):
     components = out.shape[3]
     out[:] = 0.0
     for m in range(directions):
-        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
+        w0, ratio = 0.5 * weight_0[m], weight_1[m] / weight_0[m]
         for s in range(species):
             for g in range(groups):
+                zeroth, first = out[s, 0, g], out[s, 1, g]
                 for k in range(levels):
-                    n = f[m, s, g, k]
+                    n = w0 * f[m, s, g, k]
+                    flux = ratio * n
+                    q = projector[m, s, g, k]
                     for c in range(components):
-                        part = projector[m, s, g, k, c] * n
-                        if c >= DIAGONAL:
-                            part *= 0.5
-                        out[s, 0, g, c] += w0 * part
-                        out[s, 1, g, c] += w1 * part
+                        zeroth[c] += q[c] * n
+                        first[c] += q[c] * flux
+    for s in range(species):
+        for order in range(2):
+            for g in range(groups):
+                for c in range(DIAGONAL, components):
+                    out[s, order, g, c] *= 0.5
 
 
 @njit(cache=True, error_model="numpy")

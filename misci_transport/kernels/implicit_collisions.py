@@ -15,6 +15,7 @@ from numba import njit
 from .angular_sweep import sweep
 from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
 from .plain_collisions import entry_rates, plain_swept_update, plain_update
+from .plain_mixed import plain_mixed_update
 
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
@@ -262,7 +263,22 @@ def implicit_cell(
         loss[:] = 0.0
         add_emission_absorption(emissivity, absorption, gain, loss)
         add_energy_coupling(moments, 1.0, kind, amplitude, kernel, ratio, gain, loss)
-        if is_mixed:
+        if is_mixed and not coupled and not swept:
+            plain_mixed_update(
+                start,
+                weight_0,
+                weight_1,
+                cosine,
+                h,
+                emissivity,
+                absorption,
+                scattering_0,
+                scattering_1,
+                projector,
+                moments,
+                f,
+            )
+        elif is_mixed:
             fixed = _mixed_update(
                 start,
                 weight_0,

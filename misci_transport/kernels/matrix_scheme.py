@@ -24,9 +24,7 @@ def component_rates(emissivity, absorption, flavor, gain, loss):
         for g in range(gain.shape[2]):
             for c in range(gain.shape[3]):
                 a, b = flavor[c, 0], flavor[c, 1]
-                turnover = 0.5 * (
-                    emissivity[s, a, g] + absorption[s, a, g] + emissivity[s, b, g] + absorption[s, b, g]
-                )
+                turnover = 0.5 * (emissivity[s, a, g] + absorption[s, a, g] + emissivity[s, b, g] + absorption[s, b, g])
                 if a == b:
                     gain[s, 0, g, c] = emissivity[s, a, g]
                 loss[s, 0, g, c] = turnover - gain[s, 0, g, c]
@@ -132,15 +130,15 @@ def realignment_heat(
     for i in range(before.shape[0]):
         total = 0.0
         for m in range(cosine.shape[1]):
-            ray_hamiltonian(
-                moments[i], cosine[i, m], potential[i], beta[i], strength, shift[i], n_flavors, base
-            )
+            ray_hamiltonian(moments[i], cosine[i, m], potential[i], beta[i], strength, shift[i], n_flavors, base)
             for s in range(2):
                 sign = 1.0 - 2.0 * s
                 for g in range(vacuum.shape[0]):
                     trace = 0.0
                     for c in range(n2):
                         factor = 1.0 if c < n_flavors else 2.0
-                        trace += factor * (base[c] + sign * vacuum[g, c]) * (after[i, m, s, g, c] - before[i, m, s, g, c])
+                        trace += (
+                            factor * (base[c] + sign * vacuum[g, c]) * (after[i, m, s, g, c] - before[i, m, s, g, c])
+                        )
                     total += sign * weight_0[i, m] * number_weight[g] * trace
         out[i] = total

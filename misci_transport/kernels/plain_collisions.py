@@ -93,9 +93,7 @@ def _sweep_entries(source, add, tilt, turn, cosine, h, gamma, diamond, volume, o
 
 
 @njit(cache=True, error_model="numpy")
-def plain_swept_update(
-    start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, f
-):
+def plain_swept_update(start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, f):
     """Fill f[direction, entry] with angular redistribution; an entry that falls below zero takes upwind values.
 
     Returns how many entries did.
@@ -132,9 +130,7 @@ def plain_swept_update(
     for e in range(entries):
         if negative[e]:
             fixed += 1
-            _upwind_entry(
-                start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, e, f
-            )
+            _upwind_entry(start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, e, f)
     return fixed
 
 

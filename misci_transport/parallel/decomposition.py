@@ -23,7 +23,9 @@ class Decomposition:
     def __init__(self, cells: int, comm: Any = None) -> None:
         self.comm = world() if comm is None else comm
         if cells < self.comm.size:
-            raise ConfigurationError(f"mesh has {cells} cells for {self.comm.size} ranks; accepted: at least one a rank")
+            raise ConfigurationError(
+                f"mesh has {cells} cells for {self.comm.size} ranks; accepted: at least one a rank"
+            )
         self.total = cells
         PETSc = petsc(self.comm)
         self.dmda = PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=self.comm)

@@ -45,6 +45,7 @@ class MatrixScheme:
             if self.n_flavors == 2
             else [[0, 0], [1, 1], [2, 2], [0, 1], [0, 1], [0, 2], [0, 2], [1, 2], [1, 2]]
         )
+        self.diagonal = np.flatnonzero(self.flavor[:, 0] == self.flavor[:, 1])
 
     @property
     def owned(self) -> NDArray[np.float64]:
@@ -130,10 +131,6 @@ class MatrixScheme:
             out,
         )
         return 0
-
-    def trace(self, carried: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum over flavours, (cell, direction, species, group)."""
-        return carried[..., self.flavor[:, 0] == self.flavor[:, 1]].sum(axis=-1)
 
     def store(self, state: State) -> None:
         """Populations are the eigenvalues of the density matrices, in the order of the previous populations."""

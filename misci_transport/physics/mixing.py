@@ -41,7 +41,7 @@ class _Record:
     @property
     def failed(self) -> NDArray[np.bool_]:
         """Cells without a solution in the last alignment."""
-        return (self.status != CONVERGED) & (self.status != LOCKED)
+        return np.logical_and(self.status != CONVERGED, self.status != LOCKED)
 
     def electron_content(self, frame: LevelFrame) -> NDArray[np.float64]:
         """|U_ek|^2 of the most forward direction, (cell, species, group, level)."""
@@ -64,6 +64,10 @@ class NoMixing(_Record):
 
     def set_fluid(self, fluid: Fluid) -> None:
         """Matter does not matter here."""
+
+    def eigenvectors(self, _moments: NDArray[np.float64]) -> LevelFrame:
+        """The frame of locked cells."""
+        return self.frame
 
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Set the diagonal of D_0 and D_1, Eq. (4), and return the frame of locked cells."""
@@ -96,7 +100,12 @@ class LocalMixing(_Record):
         super().__init__(decomposition.size)
         cells = decomposition.cells
         self.phase_space, self.decomposition, self.hamiltonian = phase_space, decomposition, hamiltonian
-        self.solver, self.tolerance, self.max_iterations, self.on_failure = solver, tolerance, max_iterations, on_failure
+        self.solver, self.tolerance, self.max_iterations, self.on_failure = (
+            solver,
+            tolerance,
+            max_iterations,
+            on_failure,
+        )
         self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
         self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
         self.cosine = self.weight_1 / self.weight_0
@@ -126,8 +135,7 @@ class LocalMixing(_Record):
         else:
             self._align_cells(populations, moments)
         self._judge()
-        self._update_frame(moments)
-        return self.frame
+        return self.eigenvectors(moments)
 
     def _medium(self) -> dict[str, Any]:
         return {
@@ -195,7 +203,8 @@ class LocalMixing(_Record):
         if self.decomposition.is_first:
             logger.warning("%s; they keep their previous alignment", text)
 
-    def _update_frame(self, moments: NDArray[np.float64]) -> None:
+    def eigenvectors(self, moments: NDArray[np.float64]) -> LevelFrame:
+        """Eigenvectors of the Hamiltonian that the given moments make, without solving for them."""
         h, n_flavors = self.hamiltonian, self.phase_space.n_flavors
         medium = (self.cosine, h.vacuum, self.potential, self.beta, h.strength, self.shift, n_flavors)
         electron_mixing_bounds(moments, *medium, self._bound)
@@ -207,5 +216,4 @@ class LocalMixing(_Record):
         frame.mixed[:] = -1
         frame.mixed[cells] = np.arange(cells.size)
         fill_projectors(cells, moments, *medium, frame.projector)
-
-
+        return frame

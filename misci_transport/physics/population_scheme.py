@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ConvergenceError
 from ..kernels import implicit_collisions
-from ..phase_space import HALO
+from ..phase_space import HALO, LEVELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class PopulationScheme:
 
     def __init__(self, advection: AdvectionOperator, decomposition: Decomposition) -> None:
         self.advection, self.decomposition = advection, decomposition
+        self.diagonal = np.arange(LEVELS)
         self._iterations = np.zeros(decomposition.size, dtype=np.int64)
 
     def load(self, state: State) -> NDArray[np.float64]:
@@ -102,10 +103,6 @@ class PopulationScheme:
                 f"{COLLISION_ITERATIONS} iterations; a smaller time step helps"
             )
         return int(fixed)
-
-    def trace(self, carried: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum over flavours, (cell, direction, species, group)."""
-        return carried.sum(axis=4)
 
     def store(self, state: State) -> None:
         """Nothing to do: the populations are the state."""

@@ -1,0 +1,100 @@
+"""Sums over flavours, and occupations kept in range."""
+
+from __future__ import annotations
+
+from numba import njit
+
+
+@njit(cache=True, error_model="numpy")
+def trace(carried, diagonal, out):
+    """out[cell, direction, species, group] = sum of carried[..., c] over the components c in ``diagonal``."""
+    cells, directions, species, groups = out.shape
+    for i in range(cells):
+        for m in range(directions):
+            for s in range(species):
+                for g in range(groups):
+                    total = 0.0
+                    for c in diagonal:
+                        total += carried[i, m, s, g, c]
+                    out[i, m, s, g] = total
+
+
+@njit(cache=True, error_model="numpy")
+def trace_difference(after, before, diagonal, out):
+    """trace(after - before), element by element before the sum, so that small differences keep their digits."""
+    cells, directions, species, groups = out.shape
+    for i in range(cells):
+        for m in range(directions):
+            for s in range(species):
+                for g in range(groups):
+                    total = 0.0
+                    for c in diagonal:
+                        total += after[i, m, s, g, c] - before[i, m, s, g, c]
+                    out[i, m, s, g] = total
+
+
+@njit(cache=True, error_model="numpy")
+def content(carried, diagonal, weight_0, number, energy, out):
+    """out[cell, 3]: energy, neutrinos and antineutrinos per volume of carried[cell, direction, species, group, c].
+
+    number, energy[group]: density and energy density of a fully occupied unit of integral(dmu).
+    """
+    cells, directions, species, groups, _ = carried.shape
+    for i in range(cells):
+        total_energy = 0.0
+        for s in range(species):
+            numbers = 0.0
+            for m in range(directions):
+                occupied, heat = 0.0, 0.0
+                for g in range(groups):
+                    trace_here = 0.0
+                    for c in diagonal:
+                        trace_here += carried[i, m, s, g, c]
+                    occupied += number[g] * trace_here
+                    heat += energy[g] * trace_here
+                numbers += weight_0[i, m] * occupied
+                total_energy += weight_0[i, m] * heat
+            out[i, 1 + s] = numbers
+        out[i, 0] = total_energy
+
+
+@njit(cache=True, error_model="numpy")
+def combine(start, factor, rate, out):
+    """out = start + factor * rate for arrays of one shape, flattened."""
+    for j in range(out.size):
+        out[j] = start[j] + factor * rate[j]
+
+
+@njit(cache=True, error_model="numpy")
+def combine_two(start, factor, rate_1, rate_2, out):
+    """out = start + factor * (rate_1 + rate_2) for arrays of one shape, flattened."""
+    for j in range(out.size):
+        out[j] = start[j] + factor * (rate_1[j] + rate_2[j])
+
+
+@njit(cache=True, error_model="numpy")
+def clip_occupations(populations, added):
+    """Clip populations[cell, direction, species, group, level] to [0, 1] in place.
+
+    added[cell, direction, species, group]: what that adds to the trace. Returns how many were negative and
+    how many above one.
+    """
+    negative, above = 0, 0
+    cells, directions, species, groups, levels = populations.shape
+    for i in range(cells):
+        for m in range(directions):
+            for s in range(species):
+                for g in range(groups):
+                    total = 0.0
+                    for k in range(levels):
+                        n = populations[i, m, s, g, k]
+                        if n < 0.0:
+                            negative += 1
+                            total -= n
+                            populations[i, m, s, g, k] = 0.0
+                        elif n > 1.0:
+                            above += 1
+                            total += 1.0 - n
+                            populations[i, m, s, g, k] = 1.0
+                    added[i, m, s, g] = total
+    return negative, above
