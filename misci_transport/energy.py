@@ -61,5 +61,5 @@ class EnergyGrid:
         """Groups between the given edges (as of an opacity table): midpoint centre, weight (E_2^3 - E_1^3)/3."""
         edge = np.asarray(edge, dtype=np.float64)
         if edge.ndim != 1 or edge.size < 2 or edge[0] < 0.0 or not (np.diff(edge) > 0.0).all():
-            raise ConfigurationError("energy group edges: accepted an increasing sequence of two or more values >= 0 MeV")
+            raise ConfigurationError("energy group edges: accepted an increasing sequence of 2 or more values >= 0 MeV")
         return cls(0.5 * (edge[1:] + edge[:-1]), edge, (edge[1:] ** 3 - edge[:-1] ** 3) / 3.0)

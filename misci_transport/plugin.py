@@ -307,7 +307,8 @@ class Transport:
         if fluid.size != self.decomposition.size:
             raise UnphysicalInputError(
                 f"fluid has {fluid.size} cells on rank {self.decomposition.comm.rank}; "
-                f"accepted: {self.decomposition.size}, the cells {self.decomposition.start} to {self.decomposition.stop - 1}"
+                f"accepted: {self.decomposition.size}, the cells {self.decomposition.start} to "
+                f"{self.decomposition.stop - 1}"
             )
         if self._collisions is not None and self.fluid is not None and fluid.equals(self.fluid):
             return self._collisions

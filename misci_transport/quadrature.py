@@ -289,7 +289,7 @@ class _Panel:
 
 def _gauss_unit(points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
-    x, w = np.polynomial.legendre.leggauss(points)
+    x, w = np.polynomial.legendre.leggauss(points)  # type: ignore[no-untyped-call]
     return 0.5 * (x + 1.0), 0.5 * w
 
 

@@ -117,8 +117,6 @@ def coupling_derivative(mean, kind, amplitude, kernel, ratio, out):
                     if kind[p] == 1 and s == 1:
                         first, second = kernel[p, 0, h, g] * ratio[g, h], kernel[p, 1, h, g] * ratio[g, h]
                     n = mean[s, g]
-                    if kind[p] == 0:
-                        value = second * (1.0 - n) + first * n
-                    else:
-                        value = -first * (1.0 - n) - second * n
+                    scattered, paired = second * (1.0 - n) + first * n, -first * (1.0 - n) - second * n
+                    value = scattered if kind[p] == 0 else paired
                     out[s, g, other, h] += amplitude[p, s] * value

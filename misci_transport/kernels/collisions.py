@@ -6,7 +6,8 @@ imaginary parts of the off-diagonal ones. A flavour-locked cell needs the diagon
 Per cell: f[direction, species, group, level]; moments[species, l, group, c] = 1/2 sum_m weight_l rho_c;
 projector[direction, species, group, level, c] with <k|A|k> = sum_c projector_c A_c.
 
-    C_k = <k| lin_0 + 3 mu lin_1 |k> - s_0 n_k + <k| gain_0 + 3 mu gain_1 |k> (1 - n_k) - <k| loss_0 + 3 mu loss_1 |k> n_k
+    C_k = <k| lin_0 + 3 mu lin_1 |k> - s_0 n_k
+          + <k| gain_0 + 3 mu gain_1 |k> (1 - n_k) - <k| loss_0 + 3 mu loss_1 |k> n_k
 
 lin: isoenergetic scattering (its blocking cancels); gain, loss: emission and absorption and the processes
 that couple groups, as anticommutators, whose projection on a common eigenvector is this product.

@@ -28,7 +28,7 @@ def plain_mixed_update(
     moments,
     f,
 ):
-    """Fill f[direction, species, group, level] for given moments[species, l, group, component]; then their new values."""
+    """f[direction, species, group, level] for given moments[species, l, group, component]; then their new values."""
     directions, species, groups, levels = f.shape
     components = projector.shape[4]
     source = np.empty(components)

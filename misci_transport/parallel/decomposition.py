@@ -30,7 +30,7 @@ class Decomposition:
         PETSc = petsc(self.comm)
         self.dmda = PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=self.comm)
         ((self.start, self.stop),) = self.dmda.getRanges()
-        self.bounds = np.array(self.comm.allgather(self.start) + [cells])
+        self.bounds = np.array([*self.comm.allgather(self.start), cells])
 
     @property
     def size(self) -> int:

@@ -55,7 +55,7 @@ class AdvectionOperator:
         return out
 
     def split_redistribution(self, h: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Angular coefficients for an explicit step and, where the step h (cm) is too long for that, for an implicit one.
+        """Angular coefficients for an explicit step and, where h (cm) is too long for that, for an implicit one.
 
         Near the centre a direction turns within less than the crossing time of a cell.
         """

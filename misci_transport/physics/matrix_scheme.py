@@ -69,7 +69,7 @@ class MatrixScheme:
     def boundary(self, state: State) -> Boundary:
         """The boundary's populations as density matrices, with the eigenvectors of the outermost cells."""
         given = self.advection.boundary
-        sides = []
+        sides: list[NDArray[np.float64] | None] = []
         for populations, cell in ((given.inner_populations, 0), (given.outer_populations, -1)):
             if populations is None:
                 sides.append(None)
@@ -101,7 +101,7 @@ class MatrixScheme:
         redistribution: NDArray[np.float64],
         out: NDArray[np.float64],
     ) -> int:
-        """out = start + h C(out), matrix-valued, with the implicit angular redistribution. Elements may be negative: no fix-ups.
+        """out = start + h C(out), matrix-valued, with the implicit angular redistribution; elements may be negative.
 
         Raises
         ------

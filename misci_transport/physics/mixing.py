@@ -41,7 +41,8 @@ class _Record:
     @property
     def failed(self) -> NDArray[np.bool_]:
         """Cells without a solution in the last alignment."""
-        return np.logical_and(self.status != CONVERGED, self.status != LOCKED)
+        failed: NDArray[np.bool_] = (self.status != CONVERGED) & (self.status != LOCKED)
+        return failed
 
     def electron_content(self, frame: LevelFrame) -> NDArray[np.float64]:
         """|U_ek|^2 of the most forward direction, (cell, species, group, level)."""
@@ -193,7 +194,8 @@ class LocalMixing(_Record):
             return
         self.held += int(failed.size)
         words = [
-            f"cell {self.decomposition.start + i}: {STATUS_NAMES[self.status[i]]}, relative residual {self.residual[i]:.3e}"
+            f"cell {self.decomposition.start + i}: {STATUS_NAMES[self.status[i]]}, "
+            f"relative residual {self.residual[i]:.3e}"
             for i in failed[:5]
         ]
         message = "; ".join(w for part in self.decomposition.comm.allgather(words) for w in part)

@@ -44,7 +44,7 @@ class CoarseCorrection:
         scattering_0: NDArray[np.float64],
         scattering_1: NDArray[np.float64],
     ) -> None:
-        """Assemble and factor; whole-mesh arrays b[face, entry], loss and scattering[cell, entry], as for the levels."""
+        """Assemble and factor; whole-mesh arrays b[face, entry], loss and scattering[cell, entry]."""
         ps, gather = self.phase_space, self.decomposition.gather
         groups = ps.energy.size
         mean = collisions.component_means()  # (cell, species, group, component), local

@@ -150,7 +150,8 @@ class SteadySolver:
         if reason < 0:
             raise ConvergenceError(
                 f"steady solve: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
-                f"and {report.krylov_iterations} Krylov iterations; residual {history[-1]:.3e} of {history[0]:.3e} at the start"
+                f"and {report.krylov_iterations} Krylov iterations; residual {history[-1]:.3e} of {history[0]:.3e} "
+                "at the start"
             )
         return report
 
@@ -221,7 +222,8 @@ class SteadySolver:
         self._homogeneous_boundary()
         self.advection.rate(self._direction, self.b, self._moving, second_order=False, fix_up=False)
         self.collisions.derivative(self._point, df, self.frame, self._colliding)
-        return ((-self._moving - self._colliding) * self.scale).ravel()
+        product: NDArray[np.float64] = ((-self._moving - self._colliding) * self.scale).ravel()
+        return product
 
     def _homogeneous_boundary(self) -> None:
         boundary = self.advection.boundary
@@ -268,5 +270,5 @@ def _name(enumeration: Any, value: int) -> str:
     """PETSc's own name of a convergence reason."""
     for name, number in vars(enumeration).items():
         if number == value and not name.startswith("_") and name not in ("ITERATING", "CONVERGED_ITERATING"):
-            return name
+            return str(name)
     return str(value)
