@@ -13,7 +13,8 @@ from .errors import ConfigurationError
 #: Prefixes of the PETSc solvers of this package; no other PETSc option is accepted here.
 PETSC_PREFIXES = ("misci_align_", "misci_steady_")
 #: Largest fraction of the light-crossing time of a cell for which a step keeps occupations in [0, 1].
-CFL_LIMIT = {"linear": 0.5, "constant": 1.0}
+#: From a von Neumann analysis of the two stages with face values between upwind and centred.
+CFL_LIMIT = {"linear": 0.5, "constant": 0.7}
 
 Positive = Annotated[float, Field(gt=0.0)]
 
@@ -59,6 +60,16 @@ class AngleOptions(Section):
     forward: int = Field(default=9, ge=1, le=256, description="hybrid: directions in [opening_cosine, 1], then rays")
     opening_cosine: float = Field(
         default=0.3, gt=0.0, lt=1.0, description="hybrid: edge of the rays' cone; below it the field is small"
+    )
+    shells: int = Field(
+        default=5,
+        ge=0,
+        le=64,
+        description="hybrid: further radii where a ray begins, for what is scattered outside ray_radius; without them "
+        "that stays at wide angles and self-interaction falls as r^-2",
+    )
+    shell_ratio: float = Field(
+        default=4.0, gt=1.0, le=1.0e6, description="hybrid: ratio of these radii; 5 shells of ratio 4 span three decades"
     )
 
 

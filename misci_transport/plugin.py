@@ -13,8 +13,9 @@ from .energy import EnergyGrid
 from .errors import ConfigurationError, UnphysicalInputError
 from .fields import Field
 from .flavor import MixingParameters
-from .options import TransportOptions
+from .options import CFL_LIMIT, TransportOptions
 from .parallel.decomposition import Decomposition
+from .parallel.errors import collective
 from .phase_space import LEVELS, PhaseSpace
 from .physics.advection import AdvectionOperator
 from .physics.boundary import Boundary
@@ -123,15 +124,12 @@ class Transport:
 
         Raises
         ------
-        UnphysicalInputError, ConvergenceError
-            Before the state is changed, respectively naming the cell that failed.
+        UnphysicalInputError, TableError
+            Before the state is changed; on all ranks (ParallelError on those whose own cells are right).
+        ConvergenceError
+            Naming the cell that failed; the state is the one before the step.
         """
-        if dt > self.max_dt() * (1.0 + 1.0e-12) / self.options.advection.cfl:
-            raise UnphysicalInputError(
-                f"time step is {dt:.6e} s; accepted: at most {self.max_dt() / self.options.advection.cfl:.6e} s "
-                "(light crossing of a cell)"
-            )
-        collisions = self._set_fluid(fluid)
+        collisions = self._set_fluid(fluid, dt)
         if not self._aligned:
             self._frame = self.mixing.align(self.state.owned, self.state.moments)
             self._aligned = True
@@ -148,7 +146,8 @@ class Transport:
 
         Raises
         ------
-        UnphysicalInputError, ConvergenceError
+        UnphysicalInputError, TableError, ConvergenceError
+            On all ranks (ParallelError on those whose own cells are right).
         """
         collisions = self._set_fluid(fluid)
         steady = self.options.steady
@@ -172,10 +171,13 @@ class Transport:
         return self._steady
 
     def max_dt(self) -> float:
-        """Largest accepted step in seconds: cfl times the light crossing of the smallest phase-space cell."""
+        """Recommended step in seconds: advection.cfl times the light crossing of the smallest phase-space cell."""
+        return self.options.advection.cfl * self._crossing_time()
+
+    def _crossing_time(self) -> float:
         angles = self.phase_space.angles
         leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
-        return float(self.options.advection.cfl / ((leaving / angles.volume).max() * SPEED_OF_LIGHT))
+        return float(1.0 / ((leaving / angles.volume).max() * SPEED_OF_LIGHT))
 
     def fields(self) -> list[Field]:
         """Everything worth writing after the last step or solve (collective)."""
@@ -302,8 +304,30 @@ class Transport:
         names = sorted({name for part in comm.allgather(sorted(self._totals)) for name in part})
         return {name: float(comm.allreduce(self._totals.get(name, 0.0))) for name in names}
 
-    def _set_fluid(self, fluid: Fluid) -> CollisionOperator:
-        """Rates and Hamiltonian of the fluid; kept while the fluid's values stay the same."""
+    def _set_fluid(self, fluid: Fluid, dt: float | None = None) -> CollisionOperator:
+        """Rates and Hamiltonian of the fluid; nothing changes unless all ranks accept theirs (collective)."""
+        with collective(self.decomposition.comm):
+            if dt is not None:
+                self._check_step(dt)
+            collisions = self._rates_of(fluid)
+        if collisions is not self._collisions:
+            self._collisions = collisions
+            self.mixing.set_fluid(fluid)
+            self.fluid = fluid.copy()
+            self._frame_is_old = True
+        return collisions
+
+    def _check_step(self, dt: float) -> None:
+        advection = self.options.advection
+        limit = CFL_LIMIT[advection.reconstruction] * self._crossing_time()
+        if not 0.0 < dt <= limit * (1.0 + 1.0e-12):
+            raise UnphysicalInputError(
+                f"time step is {dt!r} s; accepted: 0 < dt <= {limit:.6e} s, {CFL_LIMIT[advection.reconstruction]:g} "
+                f'light-crossing times of the smallest cell with reconstruction = "{advection.reconstruction}"'
+            )
+
+    def _rates_of(self, fluid: Fluid) -> CollisionOperator:
+        """Rates of a checked fluid; the ones in use while the fluid's values stay the same."""
         if fluid.size != self.decomposition.size:
             raise UnphysicalInputError(
                 f"fluid has {fluid.size} cells on rank {self.decomposition.comm.rank}; "
@@ -314,11 +338,7 @@ class Transport:
             return self._collisions
         fluid.validate(self.decomposition.start)
         rates = self.rate_source.rates(fluid, self.phase_space.energy, self.decomposition.start)
-        self._collisions = CollisionOperator(self.phase_space, rates, self.decomposition.cells)
-        self.mixing.set_fluid(fluid)
-        self.fluid = fluid.copy()
-        self._frame_is_old = True
-        return self._collisions
+        return CollisionOperator(self.phase_space, rates, self.decomposition.cells)
 
     def _book(self, result: StepResult, dt: float) -> None:
         ledger = result.ledger
@@ -424,4 +444,6 @@ def _angles(mesh: RadialMesh, options: TransportOptions) -> AngularGrid:
         grazing=a.grazing,
         forward=a.forward,
         opening_cosine=a.opening_cosine,
+        shells=a.shells,
+        shell_ratio=a.shell_ratio,
     )

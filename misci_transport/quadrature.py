@@ -52,6 +52,16 @@ class AngularGrid:
         """(cell, direction) mean direction cosine of the bin."""
         return self.weight_1 / self.weight_0
 
+    @property
+    def averaging_weight(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """weight_0 and weight_1 scaled so that weight_0 sums to 2 exactly, (cell, direction) each.
+
+        Rays fill their share of the sphere to the accuracy of a quadrature only; with these weights an average
+        over directions is one, and scattering conserves numbers to round-off.
+        """
+        scale = 2.0 / self.weight_0.sum(axis=1, keepdims=True)
+        return self.weight_0 * scale, self.weight_1 * scale
+
     @classmethod
     def ordinates(cls, mesh: RadialMesh, directions: int) -> AngularGrid:
         """Double Gauss-Legendre set: an even number of fixed direction cosines, half of them inwards.

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .constants import SPEED_OF_LIGHT
-from .errors import UnphysicalInputError
+from .errors import MisciError, UnphysicalInputError
 from .kernels import angular_sweep
 from .kernels.traces import clip_occupations, combine, combine_two, content, trace, trace_difference
+from .parallel.errors import collective
 from .phase_space import LEVELS
 from .physics.exchange import Exchange, Sources
 

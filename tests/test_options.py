@@ -78,7 +78,7 @@ def test_wrong_values_are_refused_with_what_is_accepted(data, expected):
 
 def test_integer_is_a_number_and_constant_reconstruction_allows_more():
     assert EnergyOptions(minimum=2).minimum == 2.0
-    assert TransportOptions(advection={"cfl": 1.0, "reconstruction": "constant"}).advection.cfl == 1.0
+    assert TransportOptions(advection={"cfl": 0.7, "reconstruction": "constant"}).advection.cfl == 0.7
 
 
 def test_all_wrong_keys_are_listed_at_once():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def world() -> Any:
@@ -46,12 +50,21 @@ def petsc(comm: Any) -> Any:
     return PETSc
 
 
-def set_options(PETSc: Any, options: dict[str, Any]) -> None:
-    """Put options into PETSc's database; what the user gave there already (environment, command line) wins."""
+@contextmanager
+def given_options(PETSc: Any, options: dict[str, Any]) -> Iterator[None]:
+    """Put options into PETSc's database for the body; what the user gave there already (command line) wins.
+
+    They are taken out again, because the database is the process's: another solver may want other values.
+    """
     database = PETSc.Options()
-    for name, value in options.items():
-        if not database.hasName(name):
-            database.setValue(name, _text(value))
+    mine = [name for name in options if not database.hasName(name)]
+    for name in mine:
+        database.setValue(name, _text(options[name]))
+    try:
+        yield
+    finally:
+        for name in mine:
+            database.delValue(name)
 
 
 def refuse_unused(PETSc: Any, options: dict[str, Any]) -> None:

@@ -29,8 +29,7 @@ class CollisionOperator:
         self.phase_space = phase_space
         self.rates = rates
         angles = phase_space.angles
-        self.weight_0 = np.ascontiguousarray(angles.weight_0[cells])
-        self.weight_1 = np.ascontiguousarray(angles.weight_1[cells])
+        self.weight_0, self.weight_1 = (np.ascontiguousarray(w[cells]) for w in angles.averaging_weight)
         self.cosine = self.weight_1 / self.weight_0
         groups, components = phase_space.energy.size, phase_space.components
         n = rates.scattering_0.shape[0]

@@ -26,6 +26,7 @@ class RadialPreconditioner:
     def __init__(self, phase_space: PhaseSpace, decomposition: Decomposition) -> None:
         self.decomposition = decomposition
         self.angles = phase_space.angles
+        self.weights = phase_space.angles.averaging_weight
         self.directions = phase_space.angles.size
         self.entries = int(np.prod(phase_space.cell_shape[1:]))
         edges = np.linspace(0, self.entries, decomposition.comm.size + 1).astype(int)
@@ -52,8 +53,7 @@ class RadialPreconditioner:
                 a.redistribution,
                 a.diamond,
                 a.volume,
-                a.weight_0,
-                a.weight_1,
+                *self.weights,
                 self.b[j],
                 losses[j],
                 s0[j],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ConvergenceError
-from ..parallel.petsc import petsc, refuse_unused, set_options
+from ..parallel.petsc import given_options, petsc, refuse_unused
 from ..phase_space import HALO
 from ..state import State
 from .coarse_correction import CoarseCorrection
@@ -99,6 +99,12 @@ class SteadySolver:
         if equilibrium is not None:
             state.owned[:] = equilibrium
         self._prepare(state.owned)
+        self._measure_empty()
+        if self._empty_norm == 0.0:
+            # nothing is emitted and nothing enters; a relative tolerance would have nothing to be relative to
+            state.owned[:] = 0.0
+            self._evaluate(state.owned)
+            return SteadyReport(True, "no source and no inflow: empty", 0, 0, [0.0])
         self._start(state)
         x = PETSc.Vec().createMPI((int(np.prod(self.shape)), None), comm=self.decomposition.comm)
         x.getArray()[:] = state.owned.ravel()
@@ -123,11 +129,11 @@ class SteadySolver:
         history: list[float] = []
         self.krylov = 0
         snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
-        set_options(PETSc, self.petsc_options)
-        snes.setFromOptions()
         try:
-            snes.solve(None, x)
-            refuse_unused(PETSc, self.petsc_options)
+            with given_options(PETSc, self.petsc_options):
+                snes.setFromOptions()
+                snes.solve(None, x)
+                refuse_unused(PETSc, self.petsc_options)
             return self._finish(PETSc, snes, x, history, state)
         finally:
             for thing in (snes, jacobian, x):
@@ -167,12 +173,15 @@ class SteadySolver:
         removal = self.collisions.level_loss(self.frame) + scattering + 1.0 / width[:, None, None, None]
         self.scale = 1.0 / removal[:, None]
 
-    def _start(self, state: State) -> None:
-        """The first guess: one radial solve of each level, with gains and losses frozen at the present state."""
-        f = state.owned
+    def _measure_empty(self) -> None:
+        """Norm of the residual of an empty star, the scale of the tolerance."""
         self._evaluate(np.zeros(self.shape))
         mine = float((((self._moving - self._colliding) * self.scale) ** 2).sum())
         self._empty_norm = float(np.sqrt(self.decomposition.comm.allreduce(mine)))
+
+    def _start(self, state: State) -> None:
+        """The first guess: one radial solve of each level, with gains and losses frozen at the present state."""
+        f = state.owned
         self._evaluate(f)
         self._factor()
         residual = (self._colliding - self._moving) * self.advection.volume[:, :, None, None, None]
