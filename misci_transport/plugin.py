@@ -95,6 +95,7 @@ class Transport:
                 tolerance=options.alignment.tolerance,
                 max_iterations=options.alignment.max_iterations,
                 on_failure=options.alignment.on_failure,
+                petsc_options=options.petsc,
             )
         else:
             self.mixing = NoMixing(self.phase_space, self.decomposition.cells)

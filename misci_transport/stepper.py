@@ -40,6 +40,7 @@ class Scheme(Protocol):
 
     ghosted: NDArray[np.float64]
     diagonal: NDArray[np.int64]  #: components whose sum is the trace over flavours
+    divided: int  #: implicit collision steps of single cells that had to be divided, since the start
     positive: bool  #: whether the carried quantity may not be negative
 
     def load(self, state: State) -> NDArray[np.float64]:
@@ -69,6 +70,10 @@ class Scheme(Protocol):
 
     def store(self, state: State, /) -> None:
         """Put the carried quantity back into the state's populations."""
+        ...
+
+    def undo(self, state: State, old: NDArray[np.float64], /) -> None:
+        """Give the state the populations of the last ``load``; ``old`` is a copy of what that returned."""
         ...
 
     def heat(self, state: State, /) -> NDArray[np.float64]:
@@ -140,25 +145,51 @@ class Stepper:
 
         with A the advection and C_h the implicit collisions: Heun's method where nothing collides, and
         forward Euler advection with backward Euler collisions where the diffusion limit rules.
+
+        Raises
+        ------
+        ConvergenceError
+            If collisions or the alignment of a cell have no solution; on all ranks, with the old state in place.
         """
         if not dt > 0.0 or not np.isfinite(dt):
             raise UnphysicalInputError(f"time step is {dt!r} s; accepted: a finite value > 0")
+        carried = self.scheme.load(state)
+        old, *_ = self._arrays(carried.shape)
+        old[:] = carried
+        moments = state.moments.copy()
+        try:
+            return self._advance(state, carried, collisions, mixing, frame, dt)
+        except MisciError:
+            # the host may try again, with a shorter step
+            self.scheme.undo(state, old)
+            state.moments[:] = moments
+            raise
+
+    def _advance(
+        self,
+        state: State,
+        carried: NDArray[np.float64],
+        collisions: CollisionOperator,
+        mixing: Mixing,
+        frame: LevelFrame,
+        dt: float,
+    ) -> tuple[StepResult, LevelFrame]:
         h = SPEED_OF_LIGHT * dt
-        scheme = self.scheme
-        carried = scheme.load(state)
+        scheme, comm = self.scheme, self.decomposition.comm
         boundary = scheme.boundary(state)
         b = scheme.upwind_fraction(collisions, frame)
         explicit, implicit = self.advection.split_redistribution(h)
         old, first, second, advected = self._arrays(carried.shape)
-        old[:] = carried
 
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
         flux_1, fixed_1 = self._advect(b, boundary, explicit, first)
         combine(old.reshape(-1), h, first.reshape(-1), advected.reshape(-1))
-        fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+        with collective(comm):
+            fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
         flux_2, fixed_2 = self._advect(b, boundary, explicit, second)
         combine_two(old.reshape(-1), 0.5 * h, first.reshape(-1), second.reshape(-1), advected.reshape(-1))
-        fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+        with collective(comm):
+            fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
         collided = np.empty(carried.shape[:4])
         trace_difference(carried, advected, scheme.diagonal, collided)
         # turning in angle is no exchange of momentum with matter
@@ -182,7 +213,12 @@ class Stepper:
             collisions=self._totals(collided),
             inflow=self._inflow(0.5 * h * (flux_1 + flux_2)),
             corrections=self._totals(added) if negative or above else dict.fromkeys(QUANTITIES, 0.0),
-            counts={"negative": negative, "above one": above, "angular fix-ups": fixed_1 + fixed_2},
+            counts={
+                "negative": negative,
+                "above one": above,
+                "angular fix-ups": fixed_1 + fixed_2,
+                "divided collision steps": scheme.divided - divided,
+            },
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
         )
         sources = self.exchange.sources(collided / h)

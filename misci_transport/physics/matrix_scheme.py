@@ -31,6 +31,7 @@ class MatrixScheme:
     """Density matrices of this rank's cells, formed from populations at the start of a step."""
 
     positive = False
+    divided = 0
 
     def __init__(self, advection: AdvectionOperator, mixing: LocalMixing) -> None:
         ps = mixing.phase_space
@@ -135,6 +136,10 @@ class MatrixScheme:
     def store(self, state: State) -> None:
         """Populations are the eigenvalues of the density matrices, in the order of the previous populations."""
         kernel.fill_eigen_populations(self.owned, self._previous, self.n_flavors, state.owned)
+
+    def undo(self, state: State, _old: NDArray[np.float64]) -> None:
+        """Put the populations of the last ``load`` back."""
+        state.owned[:] = self._previous
 
     def heat(self, state: State) -> NDArray[np.float64]:
         """Q_kin of the re-alignment, (cell,) MeV cm^-3: what advected matrices lack of the aligned ones' energy."""

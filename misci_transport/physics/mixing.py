@@ -97,6 +97,7 @@ class LocalMixing(_Record):
         tolerance: float,
         max_iterations: int,
         on_failure: str,
+        petsc_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(decomposition.size)
         cells = decomposition.cells
@@ -107,6 +108,7 @@ class LocalMixing(_Record):
             max_iterations,
             on_failure,
         )
+        self.petsc_options = petsc_options
         self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
         self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
         self.cosine = self.weight_1 / self.weight_0
@@ -183,6 +185,7 @@ class LocalMixing(_Record):
             first_cell=self.decomposition.start,
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
+            petsc_options=self.petsc_options,
             **self._medium(),
         )
         self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual

@@ -37,6 +37,8 @@ class PopulationScheme:
     def __init__(self, advection: AdvectionOperator, decomposition: Decomposition) -> None:
         self.advection, self.decomposition = advection, decomposition
         self.diagonal = np.arange(LEVELS)
+        self._substeps = np.ones(decomposition.size, dtype=np.int64)
+        self.divided = 0  #: implicit steps of single cells that had to be divided, since the start
         self._iterations = np.zeros(decomposition.size, dtype=np.int64)
 
     def load(self, state: State) -> NDArray[np.float64]:
@@ -95,17 +97,23 @@ class PopulationScheme:
             COLLISION_ITERATIONS,
             out,
             self._iterations,
+            self._substeps,
         )
+        self.divided += int((self._substeps > 1).sum())
         if (self._iterations < 0).any():
             cell = int(np.argmin(self._iterations)) + self.decomposition.start
             raise ConvergenceError(
                 f"implicit collisions in cell {cell} did not converge to {COLLISION_TOLERANCE:g} in "
-                f"{COLLISION_ITERATIONS} iterations; a smaller time step helps"
+                f"{COLLISION_ITERATIONS} iterations, nor did parts of the step; a smaller time step helps"
             )
         return int(fixed)
 
     def store(self, state: State) -> None:
         """Nothing to do: the populations are the state."""
+
+    def undo(self, _state: State, old: NDArray[np.float64]) -> None:
+        """Put the populations of the last ``load`` back."""
+        self.ghosted[HALO:-HALO] = old
 
     def heat(self, _state: State) -> NDArray[np.float64]:
         """Q_kin of the re-alignment, zero by construction, (cell,) MeV cm^-3."""

@@ -13,7 +13,7 @@ import numpy as np
 from ..alignment import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, AlignmentReport, prepare
 from ..errors import ConvergenceError
 from ..kernels.alignment_batch_residual import evaluate_batch, from_coordinates_batch, to_coordinates_batch
-from ..parallel.petsc import petsc
+from ..parallel.petsc import given_options, petsc, refuse_unused
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,17 +41,19 @@ def align_with_petsc(
     tolerance: float = 1.0e-12,
     max_iterations: int = 50,
     first_cell: int = 0,
+    petsc_options: dict[str, Any] | None = None,
 ) -> AlignmentReport:
     """D_out(D) - D = 0 in all cells of all ranks (Eqs. 4 and 14 of Johns, arXiv:2306.14982) by one SNES.
 
     Arguments as of `misci_transport.alignment.align`, with this rank's cells; first_cell is the global number of the
-    first of them, for messages. PETSc options take the prefix ``misci_align_``. Collective over comm. The tolerance
-    holds for the root of the sum over all cells of the squared relative residuals, so for every cell too.
+    first of them, for messages. PETSc options (those of petsc_options, and the command line's) take the prefix
+    ``misci_align_``. Collective over comm. The tolerance holds for the root of the sum over all cells of the squared
+    relative residuals, so for every cell too.
 
     Raises
     ------
     ConfigurationError
-        For arrays whose shapes do not fit.
+        For arrays whose shapes do not fit, and for PETSc options that the solver does not know.
     ConvergenceError
         If SNES gives up: on every rank, naming PETSc's reason and the worst cells with their residuals. The moments
         are left as they were.
@@ -73,6 +75,7 @@ def align_with_petsc(
         shift=shift,
     )
     PETSc = petsc(comm)
+    options = {name: value for name, value in (petsc_options or {}).items() if name.startswith(PREFIX)}
     cells, block = batch.cells, 2 * (n_flavors**2 - 1)
     problem = _Problem(batch, cells, block, PETSc.IntType)
     sizes = ((cells * block, None), (cells * block, None))
@@ -90,11 +93,13 @@ def align_with_petsc(
         ksp = snes.getKSP()
         ksp.setType("preonly")
         ksp.getPC().setType("pbjacobi")
-        snes.setFromOptions()
         start = np.empty((cells, block))
         to_coordinates_batch(work, n_flavors, start)
         x.getArray()[:] = (start / problem.scale[:, None]).ravel()
-        snes.solve(None, x)
+        with given_options(PETSc, options):
+            snes.setFromOptions()
+            snes.solve(None, x)
+            refuse_unused(PETSc, options)
         reason = int(snes.getConvergedReason())
         iterations = int(snes.getIterationNumber())
         solution = np.array(x.getArray()).reshape(cells, block)
