@@ -69,7 +69,10 @@ class AngleOptions(Section):
         "that stays at wide angles and self-interaction falls as r^-2",
     )
     shell_ratio: float = Field(
-        default=4.0, gt=1.0, le=1.0e6, description="hybrid: ratio of these radii; 5 shells of ratio 4 span three decades"
+        default=4.0,
+        gt=1.0,
+        le=1.0e6,
+        description="hybrid: ratio of these radii; 5 shells of ratio 4 span three decades",
     )
 
 

@@ -180,6 +180,7 @@ class Stepper:
         b = scheme.upwind_fraction(collisions, frame)
         explicit, implicit = self.advection.split_redistribution(h)
         old, first, second, advected = self._arrays(carried.shape)
+        divided = scheme.divided
 
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
         flux_1, fixed_1 = self._advect(b, boundary, explicit, first)

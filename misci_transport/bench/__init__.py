@@ -43,7 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="misci bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--profile", type=Path, help="profile table to run on; the default is an analytic star")
-    parser.add_argument("--continuation", type=Path, help="table that continues the star outwards, for the steady solve")
+    parser.add_argument(
+        "--continuation", type=Path, help="table that continues the star outwards, for the steady solve"
+    )
     parser.add_argument("--repeat", type=int, default=15, help="timed repetitions; the median counts (default 15)")
     arguments = parser.parse_args(argv)
     profile = benchmark_profile(arguments.profile)

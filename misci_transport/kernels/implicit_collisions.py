@@ -17,6 +17,7 @@ from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_
 from .plain_collisions import entry_rates, plain_swept_update, plain_update
 from .plain_mixed import plain_mixed_update
 
+_MOST_PARTS = 64  # implicit steps that a failing one is divided into at most
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
@@ -385,34 +386,54 @@ def implicit_cells(
     max_iterations,
     f,
     iterations,
+    substeps,
 ):
-    """implicit_cell on every cell; iterations[cell] is negative where it failed. Returns the angular fix-ups."""
+    """implicit_cell on every cell; iterations[cell] is negative where it failed. Returns the angular fix-ups.
+
+    Where the iteration fails the step is divided into 4, 16 or 64 implicit ones; substeps[cell] counts them.
+    """
     fixed = 0
     for i in range(start.shape[0]):
         row = projector[mixed[i]] if mixed[i] >= 0 else np.zeros((1, 1, 1, 1, DIAGONAL))
-        iterations[i], fixes = implicit_cell(
-            start[i],
-            weight_0[i],
-            weight_1[i],
-            cosine[i],
-            h,
-            emissivity[i],
-            absorption[i],
-            scattering_0[i],
-            scattering_1[i],
-            kind,
-            amplitude,
-            kernel[:, i],
-            ratio,
-            component[i],
-            mixed[i] >= 0,
-            row,
-            gamma[i],
-            diamond,
-            volume[i],
-            tolerance,
-            max_iterations,
-            f[i],
-        )
+        parts = 1
+        while parts <= _MOST_PARTS:
+            origin = start[i]
+            fixes = 0
+            for _ in range(parts):
+                count, fix = implicit_cell(
+                    origin,
+                    weight_0[i],
+                    weight_1[i],
+                    cosine[i],
+                    h / parts,
+                    emissivity[i],
+                    absorption[i],
+                    scattering_0[i],
+                    scattering_1[i],
+                    kind,
+                    amplitude,
+                    kernel[:, i],
+                    ratio,
+                    component[i],
+                    mixed[i] >= 0,
+                    row,
+                    gamma[i],
+                    diamond,
+                    volume[i],
+                    tolerance,
+                    max_iterations,
+                    f[i],
+                )
+                fixes += fix
+                iterations[i] = count
+                if count < 0:
+                    break
+                if parts > 1:
+                    origin = f[i].copy()
+            if iterations[i] >= 0:
+                break
+            f[i] = start[i]
+            parts *= 4
+        substeps[i] = parts
         fixed += fixes
     return fixed
