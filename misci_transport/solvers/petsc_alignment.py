@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..alignment import Batch
 
 PREFIX = "misci_align_"
+#: Largest norm of the first guess in units of a cell's scale, which bounds D_0 and D_1.
+_LARGEST_START = 2.0
 
 
 def align_with_petsc(
@@ -95,7 +97,10 @@ def align_with_petsc(
         ksp.getPC().setType("pbjacobi")
         start = np.empty((cells, block))
         to_coordinates_batch(work, n_flavors, start)
-        x.getArray()[:] = (start / problem.scale[:, None]).ravel()
+        start /= problem.scale[:, None]
+        # a start from much richer populations lies outside of what these can make, and Newton would not come back
+        start /= np.maximum(np.linalg.norm(start, axis=1, keepdims=True) / _LARGEST_START, 1.0)
+        x.getArray()[:] = start.ravel()
         with given_options(PETSc, options):
             snes.setFromOptions()
             snes.solve(None, x)
