@@ -188,3 +188,60 @@ def comm(request):
     communicator = MPI.COMM_WORLD.Dup()
     yield communicator
     communicator.Free()
+
+
+class SmallStar:
+    """A proto-neutron star with an accretion layer on few cells, for tests of the assembled transport."""
+
+    @staticmethod
+    def mesh(cells=24, outer=3.0e7, core=2.0e6):
+        from misci_transport.grid import RadialMesh
+
+        inner = cells // 6
+        return RadialMesh(
+            np.concatenate([np.linspace(0.0, core, inner + 1)[:-1], np.geomspace(core, outer, cells - inner + 1)])
+        )
+
+    @staticmethod
+    def fluid(mesh, **changes):
+        """Matter on the whole mesh; a keyword replaces a field."""
+        from misci_transport.fluid import Fluid
+
+        r = mesh.center
+        fields = {
+            "mass_density": 3e14 / (1 + (r / 1.2e6) ** 2) ** 2 / (1 + (r / 4e6) ** 4) + 1e8 * (1e7 / (r + 1e6)) ** 3,
+            "temperature": 1e7 / (r + 1e7) + 14.0 * np.exp(-((r / 4e6) ** 1.2)),
+            "electron_fraction": 0.1 + 0.4 * r**2 / (r**2 + 1.5e7**2),
+            "velocity": np.zeros_like(r),
+        }
+        return Fluid(**(fields | changes))
+
+    @staticmethod
+    def options(**sections):
+        """Few groups and directions; a keyword replaces a section or is a table of its keys."""
+        from misci_transport.options import TransportOptions
+
+        given = {
+            "angles": {"inward": 4, "grazing": 2, "forward": 6, "ray_radius": 1.0e7},
+            "energy": {"minimum": 3.0, "maximum": 150.0, "groups": 6},
+        }
+        return TransportOptions(**(given | sections))
+
+    @classmethod
+    def transport(cls, cells=24, outer=3.0e7, comm=None, **sections):
+        """A transport and this rank's matter."""
+        from misci_transport.plugin import Transport
+
+        mesh = cls.mesh(cells, outer)
+        transport = Transport(mesh, cls.options(**sections), comm)
+        return transport, cls.fluid(mesh).take(transport.decomposition.cells)
+
+    @staticmethod
+    def fields(transport):
+        """Results by name (this rank's part)."""
+        return {field.name: field.values for field in transport.fields()}
+
+
+@pytest.fixture(scope="session")
+def small_star():
+    return SmallStar
