@@ -15,9 +15,10 @@ from numba import njit
 from .angular_sweep import sweep
 from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
 from .plain_collisions import entry_rates, plain_swept_update, plain_update
-from .plain_mixed import plain_mixed_update
+from .plain_mixed import plain_mixed_cell
 
 _MOST_PARTS = 64  # implicit steps that a failing one is divided into at most
+_SLOW = 0.3  # scattering over a step up to which repeated substitution converges fast
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
@@ -243,6 +244,24 @@ def implicit_cell(
     gain = np.zeros((species, 2, groups, components))
     loss = np.zeros((species, 2, groups, components))
     moments = np.zeros((species, 2, groups, components))
+    if is_mixed and not coupled and not swept and h * scattering_0.max() <= _SLOW:
+        turns = plain_mixed_cell(
+            start,
+            weight_0,
+            weight_1,
+            cosine,
+            h,
+            emissivity,
+            absorption,
+            scattering_0,
+            scattering_1,
+            projector,
+            tolerance,
+            max_iterations,
+            moments,
+            f,
+        )
+        return turns, 0
     if is_mixed:
         mixed_moments(f, weight_0, weight_1, projector, moments)
     else:
@@ -264,22 +283,7 @@ def implicit_cell(
         loss[:] = 0.0
         add_emission_absorption(emissivity, absorption, gain, loss)
         add_energy_coupling(moments, 1.0, kind, amplitude, kernel, ratio, gain, loss)
-        if is_mixed and not coupled and not swept:
-            plain_mixed_update(
-                start,
-                weight_0,
-                weight_1,
-                cosine,
-                h,
-                emissivity,
-                absorption,
-                scattering_0,
-                scattering_1,
-                projector,
-                moments,
-                f,
-            )
-        elif is_mixed:
+        if is_mixed:
             fixed = _mixed_update(
                 start,
                 weight_0,

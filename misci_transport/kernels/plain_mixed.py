@@ -53,3 +53,70 @@ def plain_mixed_update(
                         value += q[c] * source[c]
                     f[m, s, g, k] = value / turn
     mixed_moments(f, weight_0, weight_1, projector, moments)
+
+
+@njit(cache=True, error_model="numpy")
+def plain_mixed_cell(
+    start,
+    weight_0,
+    weight_1,
+    cosine,
+    h,
+    emissivity,
+    absorption,
+    scattering_0,
+    scattering_1,
+    projector,
+    tolerance,
+    max_iterations,
+    moments,
+    f,
+):
+    """Repeat plain_mixed_update until f is converged; moments is scratch. Returns the number of turns.
+
+    An error of the moments enters f with the factor h s_0 / (1 + h s_0), which therefore is the rate of convergence:
+    made for cells where it is small. The first moments are those of the matrix equation, component by component.
+    """
+    species, groups, components = moments.shape[0], moments.shape[2], moments.shape[3]
+    mixed_moments(start, weight_0, weight_1, projector, moments)
+    largest = 0.0
+    for s in range(species):
+        for g in range(groups):
+            s0, s1 = h * scattering_0[s, g], h * scattering_1[s, g]
+            largest = max(largest, s0)
+            mean = 0.0
+            for c in range(DIAGONAL):
+                gained = h * emissivity[s, c, g]
+                turnover = gained + h * absorption[s, c, g]
+                mean += turnover / DIAGONAL
+                moments[s, 0, g, c] = (moments[s, 0, g, c] + gained) / (1.0 + turnover)
+                moments[s, 1, g, c] /= 1.0 + turnover + s0 - s1
+            for c in range(DIAGONAL, components):
+                moments[s, 0, g, c] /= 1.0 + mean
+                moments[s, 1, g, c] /= 1.0 + mean + s0 - s1
+    before = np.empty_like(moments)
+    for turn in range(1, max_iterations + 1):
+        before[:] = moments
+        plain_mixed_update(
+            start,
+            weight_0,
+            weight_1,
+            cosine,
+            h,
+            emissivity,
+            absorption,
+            scattering_0,
+            scattering_1,
+            projector,
+            moments,
+            f,
+        )
+        change = 0.0
+        for s in range(species):
+            for order in range(2):
+                for g in range(groups):
+                    for c in range(components):
+                        change = max(change, abs(moments[s, order, g, c] - before[s, order, g, c]))
+        if largest * change <= tolerance:
+            return turn
+    return -max_iterations

@@ -59,6 +59,20 @@ def content(carried, diagonal, weight_0, number, energy, out):
 
 
 @njit(cache=True, error_model="numpy")
+def level_densities(populations, weight, number, out):
+    """out[cell, species, level] = sum_m weight sum_g number n_k."""
+    cells, directions, species, groups, levels = populations.shape
+    out[:] = 0.0
+    for i in range(cells):
+        for m in range(directions):
+            for s in range(species):
+                for g in range(groups):
+                    w = weight[i, m] * number[g]
+                    for k in range(levels):
+                        out[i, s, k] += w * populations[i, m, s, g, k]
+
+
+@njit(cache=True, error_model="numpy")
 def combine(start, factor, rate, out):
     """out = start + factor * rate for arrays of one shape, flattened."""
     for j in range(out.size):

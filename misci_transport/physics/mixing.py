@@ -11,6 +11,7 @@ from ..alignment import CONVERGED, LOCKED, STATUS_NAMES
 from ..errors import ConvergenceError
 from ..kernels.alignment import align_batch
 from ..kernels.projectors import electron_mixing_bounds, fill_projectors
+from ..kernels.traces import level_densities
 from .hamiltonian import matter_beta
 from .levels import LevelFrame
 
@@ -74,8 +75,9 @@ class NoMixing(_Record):
         """Set the diagonal of D_0 and D_1, Eq. (4), and return the frame of locked cells."""
         number = self.phase_space.number_weight
         moments[:] = 0.0
+        content = np.empty((populations.shape[0], 2, populations.shape[4]))
         for order, weight in enumerate((self.weight_0, self.weight_1)):
-            content = np.einsum("im,imsgk,g->isk", weight, populations, number)
+            level_densities(populations, weight, number, content)
             for level in range(content.shape[2]):
                 for species, sign in ((0, 1.0), (1, -1.0)):
                     component = self.frame.component[0, species, level]
