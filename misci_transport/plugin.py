@@ -238,13 +238,8 @@ class Transport:
 
     def ledger(self) -> dict[str, float]:
         """Totals over all steps and ranks, over the whole sphere (per area in plane symmetry); MeV and numbers."""
-        comm, factor = self.decomposition.comm, self.phase_space.mesh.full_sphere
-        names = sorted({name for part in comm.allgather(sorted(self._totals)) for name in part})
-        totals = {}
-        for name in names:
-            scale = 1.0 if name.startswith("count ") else factor
-            totals[name] = scale * float(comm.allreduce(self._totals.get(name, 0.0)))
-        return totals
+        factor = self.phase_space.mesh.full_sphere
+        return {name: value * (1.0 if name.startswith("count ") else factor) for name, value in self._totals.items()}
 
     def alignment_summary(self) -> dict[str, float]:
         """Counts over all cells and ranks of the last alignment, and the largest residual."""
@@ -270,8 +265,7 @@ class Transport:
             "time": Field("time", np.array(self.state.time), (), "s", "time", "global"),
             "step": Field("step", np.array(float(self.state.step)), (), "1", "steps taken", "global"),
         }
-        # the totals are kept on rank 0 alone, so that their sum over ranks survives any number of ranks
-        for name, value in self._gathered_totals().items():
+        for name, value in self._totals.items():
             key = f"ledger/{name}"
             held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
         return held
@@ -294,16 +288,9 @@ class Transport:
         self.state.owned[:] = populations[cells]
         self.state.moments[:] = np.asarray(held["moments"])[cells]
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
-        self._totals = {}
-        if self.decomposition.is_first:
-            self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
+        self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
         # the moments are those of the last alignment: solving again would change their last digits
         self._aligned, self._frame_is_old = True, True
-
-    def _gathered_totals(self) -> dict[str, float]:
-        comm = self.decomposition.comm
-        names = sorted({name for part in comm.allgather(sorted(self._totals)) for name in part})
-        return {name: float(comm.allreduce(self._totals.get(name, 0.0))) for name in names}
 
     def _set_fluid(self, fluid: Fluid, dt: float | None = None) -> CollisionOperator:
         """Rates and Hamiltonian of the fluid; nothing changes unless all ranks accept theirs (collective)."""
@@ -342,16 +329,19 @@ class Transport:
         return CollisionOperator(self.phase_space, rates, self.decomposition.cells)
 
     def _book(self, result: StepResult, dt: float) -> None:
+        """Add a step's ledger, summed over ranks, to the totals, which are equal on all ranks."""
         ledger = result.ledger
+        entries: dict[str, float] = {}
         for part in ("collisions", "inflow", "corrections"):
             for name, value in getattr(ledger, part).items():
-                key = f"{part} {name}"
-                self._totals[key] = self._totals.get(key, 0.0) + value
-        for name, count in ledger.counts.items():
-            key = f"count {name}"
-            self._totals[key] = self._totals.get(key, 0.0) + count
-        key = "kinematic heat"
-        self._totals[key] = self._totals.get(key, 0.0) + ledger.kinematic_heat
+                entries[f"{part} {name}"] = value
+        entries |= {f"count {name}": float(count) for name, count in ledger.counts.items()}
+        entries["kinematic heat"] = ledger.kinematic_heat
+        sums = np.array(list(entries.values()))
+        total = np.empty_like(sums)
+        self.decomposition.comm.Allreduce(sums, total)
+        for name, value in zip(entries, total, strict=True):
+            self._totals[name] = self._totals.get(name, 0.0) + float(value)
         logger.debug("step %d to %.6e s, dt %.3e s", self.state.step, self.state.time, dt)
 
     def _equilibrium(self, fluid: Fluid, collisions: CollisionOperator) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ is zero and the volume over the area is the length of the ray's path in the cell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,7 @@ class AngularGrid:
     diamond: NDArray[np.float64]
     mirror: NDArray[np.int64]  #: (direction,) the direction that a reflecting boundary sends m into
     ray_radius: float = np.inf  #: cm; outside, the forward directions are rays
+    complete: bool = True  #: whether the directions fill the sphere
 
     @property
     def size(self) -> int:
@@ -57,8 +58,11 @@ class AngularGrid:
         """weight_0 and weight_1 scaled so that weight_0 sums to 2 exactly, (cell, direction) each.
 
         Rays fill their share of the sphere to the accuracy of a quadrature only; with these weights an average
-        over directions is one, and scattering conserves numbers to round-off.
+        over directions is one, and scattering conserves numbers to round-off. Beams, which leave most of the
+        sphere empty, keep their weights.
         """
+        if not self.complete:
+            return self.weight_0, self.weight_1
         scale = 2.0 / self.weight_0.sum(axis=1, keepdims=True)
         return self.weight_0 * scale, self.weight_1 * scale
 
@@ -84,7 +88,7 @@ class AngularGrid:
             raise ConfigurationError("beams with given direction cosines: accepted in plane geometry only")
         if cosine.shape != weight.shape or (np.abs(cosine) > 1.0).any() or (cosine == 0.0).any():
             raise ConfigurationError("beam direction cosines: accepted non-zero values in [-1, 1], one weight each")
-        return cls._fixed(mesh, cosine, weight)
+        return replace(cls._fixed(mesh, cosine, weight), complete=False)
 
     @classmethod
     def radial(cls, mesh: RadialMesh) -> AngularGrid:
@@ -104,6 +108,7 @@ class AngularGrid:
             np.array([0.5, 0.5]),
             np.array([1, 0]),
             0.0,
+            complete=False,
         )
 
     @classmethod

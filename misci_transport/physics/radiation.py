@@ -41,10 +41,13 @@ def radiation_fields(
     energy, number = phase_space.energy.center, phase_space.number_weight
     moments = _flavors(collisions.moments(populations[HALO:-HALO], frame), frame, phase_space.n_flavors)
     mean, flux = moments[:, :, 0], moments[:, :, 1]  # (cell, species, group, flavour)
-    density = 2.0 * np.einsum("isgf,g->isf", mean, number)
-    energy_density = 2.0 * np.einsum("isgf,g->isf", mean, number * energy)
-    second = 2.0 * np.einsum("isgf,g->isf", mean, number * energy**2)
-    first = 2.0 * np.einsum("isgf,g->isf", flux, number)
+    # averages over directions times the solid angle (over 2 pi) that the directions fill
+    filled = phase_space.angles.weight_0[decomposition.cells].sum(axis=1) if phase_space.angles.complete else 2.0
+    filled = np.broadcast_to(filled, mean.shape[:1])[:, None, None]
+    density = filled * np.einsum("isgf,g->isf", mean, number)
+    energy_density = filled * np.einsum("isgf,g->isf", mean, number * energy)
+    second = filled * np.einsum("isgf,g->isf", mean, number * energy**2)
+    first = filled * np.einsum("isgf,g->isf", flux, number)
     empty = density <= 0.0
     safe = np.where(empty, 1.0, density)
 
