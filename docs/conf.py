@@ -20,3 +20,12 @@ autodoc_mock_imports = ["mpi4py", "petsc4py", "h5py"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {"description": "Neutrino transport in local mixing equilibrium", "page_width": "1100px"}
+
+
+def _plain_bars(_app, _what, _name, _object, _options, lines):
+    # docstrings write |a| for a modulus; reStructuredText takes bars for substitutions
+    lines[:] = [line.replace("|", r"\|") for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _plain_bars)
