@@ -195,8 +195,15 @@ class Stepper:
         trace_difference(carried, advected, scheme.diagonal, collided)
         # turning in angle is no exchange of momentum with matter
         if implicit.any():
+            # such cells are few and lie at the centre
+            last = int(np.flatnonzero(implicit.any(axis=1))[-1]) + 1
             angular_sweep.subtract_redistribution(
-                self._trace(carried), h, implicit, self.advection.diamond, self.advection.volume, collided
+                self._trace(carried[:last]),
+                h,
+                implicit[:last],
+                self.advection.diamond,
+                self.advection.volume[:last],
+                collided[:last],
             )
 
         # corrections: occupations stay in [0, 1]

@@ -15,6 +15,7 @@ that couple groups, as anticommutators, whose projection on a common eigenvector
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 DIAGONAL = 3  # components that are diagonal elements
@@ -42,18 +43,21 @@ def mixed_moments(f, weight_0, weight_1, projector, out):
     directions, species, groups, levels = f.shape
     components = out.shape[3]
     out[:] = 0.0
+    element = np.empty(components)
     for m in range(directions):
-        w0, ratio = 0.5 * weight_0[m], weight_1[m] / weight_0[m]
+        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
         for s in range(species):
             for g in range(groups):
-                zeroth, first = out[s, 0, g], out[s, 1, g]
-                for k in range(levels):
-                    n = w0 * f[m, s, g, k]
-                    flux = ratio * n
-                    q = projector[m, s, g, k]
+                q, n = projector[m, s, g], f[m, s, g]
+                for c in range(components):
+                    element[c] = q[0, c] * n[0]
+                for k in range(1, levels):
                     for c in range(components):
-                        zeroth[c] += q[c] * n
-                        first[c] += q[c] * flux
+                        element[c] += q[k, c] * n[k]
+                zeroth, first = out[s, 0, g], out[s, 1, g]
+                for c in range(components):
+                    zeroth[c] += w0 * element[c]
+                    first[c] += w1 * element[c]
     for s in range(species):
         for order in range(2):
             for g in range(groups):

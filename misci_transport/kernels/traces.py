@@ -1,7 +1,12 @@
-"""Sums over flavours, and occupations kept in range."""
+"""Sums over flavours, and occupations kept in range.
+
+``diagonal`` holds the three components whose sum is the trace: the levels, or the diagonal elements of a density
+matrix and the unmixed flavour.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 
@@ -9,28 +14,26 @@ from numba import njit
 def trace(carried, diagonal, out):
     """out[cell, direction, species, group] = sum of carried[..., c] over the components c in ``diagonal``."""
     cells, directions, species, groups = out.shape
+    x, y, z = diagonal[0], diagonal[1], diagonal[2]
     for i in range(cells):
         for m in range(directions):
             for s in range(species):
+                row = carried[i, m, s]
                 for g in range(groups):
-                    total = 0.0
-                    for c in diagonal:
-                        total += carried[i, m, s, g, c]
-                    out[i, m, s, g] = total
+                    out[i, m, s, g] = row[g, x] + row[g, y] + row[g, z]
 
 
 @njit(cache=True, error_model="numpy")
 def trace_difference(after, before, diagonal, out):
     """trace(after - before), element by element before the sum, so that small differences keep their digits."""
     cells, directions, species, groups = out.shape
+    x, y, z = diagonal[0], diagonal[1], diagonal[2]
     for i in range(cells):
         for m in range(directions):
             for s in range(species):
+                a, b = after[i, m, s], before[i, m, s]
                 for g in range(groups):
-                    total = 0.0
-                    for c in diagonal:
-                        total += after[i, m, s, g, c] - before[i, m, s, g, c]
-                    out[i, m, s, g] = total
+                    out[i, m, s, g] = (a[g, x] - b[g, x]) + (a[g, y] - b[g, y]) + (a[g, z] - b[g, z])
 
 
 @njit(cache=True, error_model="numpy")
@@ -40,22 +43,18 @@ def content(carried, diagonal, weight_0, number, energy, out):
     number, energy[group]: density and energy density of a fully occupied unit of integral(dmu).
     """
     cells, directions, species, groups, _ = carried.shape
+    x, y, z = diagonal[0], diagonal[1], diagonal[2]
+    mean = np.empty(groups)
     for i in range(cells):
-        total_energy = 0.0
+        out[i, 0] = 0.0
         for s in range(species):
-            numbers = 0.0
+            mean[:] = 0.0
             for m in range(directions):
-                occupied, heat = 0.0, 0.0
+                row, w = carried[i, m, s], weight_0[i, m]
                 for g in range(groups):
-                    trace_here = 0.0
-                    for c in diagonal:
-                        trace_here += carried[i, m, s, g, c]
-                    occupied += number[g] * trace_here
-                    heat += energy[g] * trace_here
-                numbers += weight_0[i, m] * occupied
-                total_energy += weight_0[i, m] * heat
-            out[i, 1 + s] = numbers
-        out[i, 0] = total_energy
+                    mean[g] += w * (row[g, x] + row[g, y] + row[g, z])
+            out[i, 1 + s] = np.dot(number, mean)
+            out[i, 0] += np.dot(energy, mean)
 
 
 @njit(cache=True, error_model="numpy")

@@ -29,6 +29,7 @@ class AdvectionOperator:
     ) -> None:
         cells = decomposition.cells
         angles = phase_space.angles
+        boundary.check(angles)
         self.phase_space, self.decomposition, self.boundary = phase_space, decomposition, boundary
         self.threshold = diffusion_threshold
         self.area = np.ascontiguousarray(angles.face_area[cells.start : cells.stop + 1])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import ConfigurationError
 from ..phase_space import HALO
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ..parallel.decomposition import Decomposition
@@ -35,6 +36,25 @@ class Boundary:
         for name, kind in (("inner", self.inner), ("outer", self.outer)):
             if kind not in KINDS:
                 raise ConfigurationError(f"boundary.{name} is {kind!r}; accepted: {', '.join(KINDS)}")
+
+    def check(self, angles: AngularGrid) -> None:
+        """Refuse a reflecting end where the directions have no mirror images.
+
+        Raises
+        ------
+        ConfigurationError
+            If an end with a finite area reflects and the areas of a direction and of its mirror image differ.
+        """
+        for name, kind, area in (
+            ("inner", self.inner, angles.face_area[0]),
+            ("outer", self.outer, angles.face_area[-1]),
+        ):
+            unequal = np.abs(area + area[angles.mirror]) > 1.0e-10 * np.abs(area).max()
+            if kind == "reflecting" and unequal.any():
+                raise ConfigurationError(
+                    f'boundary.{name} is "reflecting" at a face with directions that have no mirror images; accepted: '
+                    'a mesh that begins at r = 0, angles.kind = "ordinates", or an inflow'
+                )
 
     def fill(self, f: NDArray[np.float64], angles: AngularGrid, decomposition: Decomposition) -> None:
         """Set the ghost cells f[cell + 2 HALO, ...] beyond the ends of the mesh."""
