@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ..plugin import Transport
     from ..profile import Profile
 
+#: cm; inside, the cells of a post-bounce star are flavour-locked.
+INNER_PART = 3.0e7
+
 _UNCOUPLED = {"electron_scattering": False, "pair": False, "bremsstrahlung": False}
 
 
@@ -50,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     profile = benchmark_profile(arguments.profile)
     figures = [
+        *(step_cost(profile, flavors, False, arguments.repeat, INNER_PART) for flavors in (2, 3)),
         *(step_cost(profile, flavors, coupled, arguments.repeat) for coupled in (False, True) for flavors in (2, 3)),
         mixing_ratio(profile, 2, arguments.repeat),
         mixing_ratio(profile, 3, arguments.repeat),
@@ -63,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(f"{machine()}\n")
         for f in figures:
             goal = "" if f.target is None else f"goal {f.target:g}"
-            sys.stdout.write(f"{f.name:46s} {f.value:10.1f} {f.unit:8s} {goal:10s} {f.remark}\n")
+            sys.stdout.write(f"{f.name:56s} {f.value:10.1f} {f.unit:8s} {goal:10s} {f.remark}\n")
     return 0
 
 
@@ -78,13 +82,15 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}"
 
 
-def step_cost(profile: Profile, flavors: int, coupled: bool, repeat: int) -> Figure:
+def step_cost(profile: Profile, flavors: int, coupled: bool, repeat: int, outer: float = np.inf) -> Figure:
     """Nanoseconds of one core per cell, direction, group and time step; neutrinos and antineutrinos together."""
-    transport, seconds = _timed_steps(profile, flavors, coupled, mixing=True, repeat=repeat)
+    transport, seconds = _timed_steps(profile, flavors, coupled, mixing=True, repeat=repeat, outer=outer)
     space = transport.phase_space
     work = space.mesh.size * space.angles.size * space.energy.size
     unlocked = 1.0 - float(transport.mixing.locked.mean())
     kind = "with energy coupling" if coupled else "without energy coupling"
+    if np.isfinite(outer):
+        kind += f", r < {outer / 1.0e5:.0f} km"
     return Figure(
         f"step, {flavors} flavours, {kind}",
         1.0e9 * seconds / work,
@@ -122,20 +128,25 @@ def start_time() -> Figure:
     return Figure("import and first step, warm kernel cache", time.perf_counter() - start, "s", 5.0, "new process")
 
 
-def _transport(profile: Profile, flavors: int, coupled: bool, mixing: bool) -> tuple[Transport, Any]:
+def _transport(
+    profile: Profile, flavors: int, coupled: bool, mixing: bool, outer: float = np.inf
+) -> tuple[Transport, Any]:
     from ..plugin import Transport
 
     options = TransportOptions.model_validate(
         {"flavors": {"number": flavors, "mixing": mixing}, "collisions": {} if coupled else _UNCOUPLED}
     )
-    mesh = RadialMesh(profile.native_faces)
+    faces = profile.native_faces
+    mesh = RadialMesh(faces[faces <= outer])
     transport = Transport(mesh, options)
     return transport, profile.on_faces(mesh.face).take(transport.decomposition.cells)
 
 
-def _timed_steps(profile: Profile, flavors: int, coupled: bool, mixing: bool, repeat: int) -> tuple[Transport, float]:
+def _timed_steps(
+    profile: Profile, flavors: int, coupled: bool, mixing: bool, repeat: int, outer: float = np.inf
+) -> tuple[Transport, float]:
     """Transport started from the stationary state, and the median time of its steps."""
-    transport, fluid = _transport(profile, flavors, coupled, mixing)
+    transport, fluid = _transport(profile, flavors, coupled, mixing, outer)
     transport.solve_steady(fluid)
     dt = transport.max_dt()
     seconds = []
