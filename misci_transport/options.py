@@ -205,7 +205,7 @@ class SteadyOptions(Section):
     """Implicit solve for the stationary state."""
 
     relative_tolerance: float = Field(default=1.0e-10, gt=0.0, lt=1.0e-2, description="residual over the first one")
-    max_newton: int = Field(default=30, ge=1, le=10000, description="a star takes 4 to 10")
+    max_newton: int = Field(default=30, ge=1, le=10000, description="a star takes 3")
     max_krylov: int = Field(default=300, ge=1, le=100000, description="linear iterations in one Newton step")
 
 

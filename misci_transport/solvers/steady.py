@@ -52,6 +52,8 @@ class SteadyReport:
     newton_iterations: int
     krylov_iterations: int
     residual_history: list[float] = field(default_factory=list)
+    negative: int = 0  #: occupations below zero in the solution, set to zero
+    most_negative: float = 0.0  #: the lowest of them
 
 
 class SteadySolver:
@@ -150,9 +152,10 @@ class SteadySolver:
         )
         inner = _name(PETSc.KSP.ConvergedReason, snes.getKSP().getConvergedReason())
         if reason > 0:
-            # the last evaluation may have been a trial of the line search: align once more at the solution
-            self._evaluate(x.getArray(readonly=True).reshape(self.shape))
             state.owned[:] = x.getArray(readonly=True).reshape(self.shape)
+            self._remove_negative(state, report)
+            # the last evaluation may have been a trial of the line search: align once more at the solution
+            self._evaluate(state.owned)
         if reason < 0:
             raise ConvergenceError(
                 f"steady solve: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
@@ -160,6 +163,23 @@ class SteadySolver:
                 "at the start"
             )
         return report
+
+    def _remove_negative(self, state: State, report: SteadyReport) -> None:
+        """Set negative occupations to zero and say how many there were and how large.
+
+        Diamond differences between directions leave them where the field falls by orders of magnitude from one
+        direction to the next (inwards, far outside the source).
+        """
+        comm = self.decomposition.comm
+        report.negative = int(comm.allreduce(int((state.owned < 0.0).sum())))
+        report.most_negative = float(min(comm.allgather(float(min(state.owned.min(), 0.0)))))
+        np.maximum(state.owned, 0.0, out=state.owned)
+        if report.negative and self.decomposition.is_first:
+            logger.info(
+                "steady solve: %d negative occupations, down to %.1e, set to zero",
+                report.negative,
+                report.most_negative,
+            )
 
     def _note(self, history: list[float], norm: float) -> None:
         history.append(float(norm))

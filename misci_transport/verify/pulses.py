@@ -96,5 +96,6 @@ def pulses(p: dict[str, Any], findings: Findings) -> None:
     tolerance = 1.5e-2 * (16 / directions) ** 1.5 + 5.0e-3 * (200 / n)
     findings.compare("isotropic Gaussian, ordinates: relative L1 error of E", fine, 0.0, tolerance)
     findings.compare("isotropic Gaussian: number of corrections to occupations", corrections, 0.0, 0.0)
-    if fine > 5.0e-3 * (200 / n):
+    # with many directions the error of the mesh hides theirs
+    if coarse > 2.0e-2 * (200 / n):
         findings.at_least("isotropic Gaussian: convergence order from half the directions", order(coarse, fine), 1.3)

@@ -90,7 +90,7 @@ def profile(case: Case) -> tuple[NDArray[np.float64], float]:
         geometry("spherical"),
         Parameter("kappa_r", 4.0, "1", "optical depth of the sphere's radius", 1.0e-3, 1.0e5),
         Parameter("radius", 1.0e6, "cm", "radius of the sphere", 1.0e-3, 1.0e13),
-        cells(300, 16),
+        cells(600, 16),
         angles(32, 8),
         groups(),
     ],
