@@ -164,7 +164,6 @@ class Transport:
             petsc_options=self.options.petsc,
         )
         self._steady = solver.solve(self.state, self._equilibrium(fluid, collisions))
-        self._totals["count negative"] = self._totals.get("count negative", 0.0) + self._steady.negative
         self._frame = solver.frame
         self._aligned, self._frame_is_old = True, False
         rate = np.empty_like(self.state.owned)

@@ -86,13 +86,13 @@ def align_with_petsc(
     jacobian = PETSc.Mat().createBAIJ(sizes, block, nnz=(1, 0), comm=comm)
     problem.first_block = x.getOwnershipRange()[0] // block
     snes = PETSc.SNES().create(comm)
+    ksp = snes.getKSP()
     try:
         snes.setOptionsPrefix(PREFIX)
         snes.setFunction(problem.residual, residual)
         snes.setJacobian(problem.jacobian, jacobian, jacobian)
         snes.setType("newtonls")
         snes.setTolerances(rtol=0.0, atol=tolerance, stol=0.0, max_it=max_iterations)
-        ksp = snes.getKSP()
         ksp.setType("preonly")
         ksp.getPC().setType("pbjacobi")
         start = np.empty((cells, block))
@@ -109,7 +109,7 @@ def align_with_petsc(
         iterations = int(snes.getIterationNumber())
         solution = np.array(x.getArray()).reshape(cells, block)
     finally:
-        for thing in (snes, jacobian, residual, x):
+        for thing in (ksp, snes, jacobian, residual, x):
             thing.destroy()
     error = problem.relative_residual(solution)
     status = np.full(cells, CONVERGED, dtype=np.int64)

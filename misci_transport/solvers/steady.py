@@ -52,7 +52,7 @@ class SteadyReport:
     newton_iterations: int
     krylov_iterations: int
     residual_history: list[float] = field(default_factory=list)
-    negative: int = 0  #: occupations below zero in the solution, set to zero
+    negative: int = 0  #: occupations below zero in the solution
     most_negative: float = 0.0  #: the lowest of them
 
 
@@ -138,7 +138,8 @@ class SteadySolver:
                 refuse_unused(PETSc, self.petsc_options)
             return self._finish(PETSc, snes, x, history, state)
         finally:
-            for thing in (snes, jacobian, x):
+            # an error's traceback keeps these alive: PETSc must not meet Python contexts after Python has ended
+            for thing in (pc, ksp, snes, jacobian, x):
                 thing.destroy()
 
     def _finish(self, PETSc: Any, snes: Any, x: Any, history: list[float], state: State) -> SteadyReport:
@@ -153,7 +154,7 @@ class SteadySolver:
         inner = _name(PETSc.KSP.ConvergedReason, snes.getKSP().getConvergedReason())
         if reason > 0:
             state.owned[:] = x.getArray(readonly=True).reshape(self.shape)
-            self._remove_negative(state, report)
+            self._count_negative(state, report)
             # the last evaluation may have been a trial of the line search: align once more at the solution
             self._evaluate(state.owned)
         if reason < 0:
@@ -164,22 +165,18 @@ class SteadySolver:
             )
         return report
 
-    def _remove_negative(self, state: State, report: SteadyReport) -> None:
-        """Set negative occupations to zero and say how many there were and how large.
+    def _count_negative(self, state: State, report: SteadyReport) -> None:
+        """Say how many occupations are below zero, and how far.
 
-        Diamond differences between directions leave them where the field falls by orders of magnitude from one
-        direction to the next (inwards, far outside the source).
+        Diamond differences between directions leave some where the field falls by orders of magnitude from one
+        direction to the next (inwards, far outside the source). They are part of the balance and stay: removing
+        them would make energy. A time step that starts from here clips them and books that.
         """
         comm = self.decomposition.comm
         report.negative = int(comm.allreduce(int((state.owned < 0.0).sum())))
         report.most_negative = float(min(comm.allgather(float(min(state.owned.min(), 0.0)))))
-        np.maximum(state.owned, 0.0, out=state.owned)
         if report.negative and self.decomposition.is_first:
-            logger.info(
-                "steady solve: %d negative occupations, down to %.1e, set to zero",
-                report.negative,
-                report.most_negative,
-            )
+            logger.info("steady solve: %d occupations below zero, down to %.1e", report.negative, report.most_negative)
 
     def _note(self, history: list[float], norm: float) -> None:
         history.append(float(norm))
