@@ -67,24 +67,21 @@ def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_
     here = np.empty(entries)
     below = np.empty(entries)
     above = np.empty(entries)
+    # cell by cell, so that the few cells whose values a face needs stay in the cache
     for m in range(directions):
-        inward = area[0, m] + area[cells, m] < 0.0
-        face_values(f, halo, 0, m, inward, b, second_order, here)
+        face_values(f, halo, 0, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
         for e in range(entries):
             inner_flux[m, e] = area[0, m] * here[e]
-            # the flux into the first cell is left in `out` until the cell is finished
-        previous = area[0, m]
-        for i in range(cells):
-            row = out[i, m]
-            inverse = 1.0 / volume[i, m]
+            outer_flux[m, e] = inner_flux[m, e]
+    for i in range(cells):
+        for m in range(directions):
+            face_values(f, halo, i + 1, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
+            row, passed = out[i, m], outer_flux[m]
+            a, inverse = area[i + 1, m], 1.0 / volume[i, m]
             for e in range(entries):
-                row[e] = previous * here[e] * inverse
-            face_values(f, halo, i + 1, m, inward, b, second_order, here)
-            previous = area[i + 1, m]
-            for e in range(entries):
-                row[e] -= previous * here[e] * inverse
-        for e in range(entries):
-            outer_flux[m, e] = previous * here[e]
+                flux = a * here[e]
+                row[e] = (passed[e] - flux) * inverse
+                passed[e] = flux
     for i in range(cells):
         redistributes = False
         for m in range(directions + 1):

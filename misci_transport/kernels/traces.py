@@ -58,6 +58,30 @@ def content(carried, diagonal, weight_0, number, energy, out):
 
 
 @njit(cache=True, error_model="numpy")
+def trace_moments(trace_values, weight_0, weight_1, number, energy, out):
+    """Sums of trace_values[cell, direction, species, group] into out[cell, 4].
+
+    Weighted with w_0 times energy, w_0 times number (neutrinos, then antineutrinos), and w_1 times energy.
+    """
+    cells, directions, species, groups = trace_values.shape
+    mean, flux = np.empty(groups), np.empty(groups)
+    for i in range(cells):
+        out[i, 0] = 0.0
+        out[i, 3] = 0.0
+        for s in range(species):
+            mean[:] = 0.0
+            flux[:] = 0.0
+            for m in range(directions):
+                row, w0, w1 = trace_values[i, m, s], weight_0[i, m], weight_1[i, m]
+                for g in range(groups):
+                    mean[g] += w0 * row[g]
+                    flux[g] += w1 * row[g]
+            out[i, 1 + s] = np.dot(number, mean)
+            out[i, 0] += np.dot(energy, mean)
+            out[i, 3] += np.dot(energy, flux)
+
+
+@njit(cache=True, error_model="numpy")
 def level_densities(populations, weight, number, out):
     """out[cell, species, level] = sum_m weight sum_g number n_k."""
     cells, directions, species, groups, levels = populations.shape

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..constants import ERG_PER_MEV, SPEED_OF_LIGHT
+from ..kernels.traces import trace_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,21 +45,19 @@ class Exchange:
 
         The mean collision term of a step, or that of a stationary state.
         """
-        isotropic = np.einsum("im,imsg->isg", self.weight_0, trace)
-        forward = np.einsum("im,imsg->ig", self.weight_1, trace)
-        lepton = (isotropic[:, 0] - isotropic[:, 1]) @ self.number
+        energy, neutrinos, antineutrinos, forward = self._moments(trace)
         return Sources(
-            -SPEED_OF_LIGHT * ERG_PER_MEV * (isotropic.sum(axis=1) @ self.energy),
-            -SPEED_OF_LIGHT * lepton,
-            -ERG_PER_MEV * (forward @ self.energy),
+            -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
+            -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
+            -ERG_PER_MEV * forward,
         )
 
     def content(self, trace: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Energy (MeV cm^-3) and numbers (cm^-3) in each cell for the trace over flavours of occupations."""
-        isotropic = np.einsum("im,imsg->isg", self.weight_0, trace)
-        numbers = isotropic @ self.number
-        return {
-            "energy": isotropic.sum(axis=1) @ self.energy,
-            "neutrinos": numbers[:, 0],
-            "antineutrinos": numbers[:, 1],
-        }
+        energy, neutrinos, antineutrinos, _ = self._moments(trace)
+        return {"energy": energy, "neutrinos": neutrinos, "antineutrinos": antineutrinos}
+
+    def _moments(self, trace: NDArray[np.float64]) -> NDArray[np.float64]:
+        out = np.empty((trace.shape[0], 4))
+        trace_moments(np.ascontiguousarray(trace), self.weight_0, self.weight_1, self.number, self.energy, out)
+        return np.ascontiguousarray(out.T)
