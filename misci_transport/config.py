@@ -115,6 +115,13 @@ class Case(TransportOptions):
             raise ValueError(f"is {value!r}; accepted: 'miscidynamics'")
         return value
 
+    @model_validator(mode="after")
+    def _used(self) -> Case:
+        idle = [name for name in self.petsc if name.startswith("misci_steady_")]
+        if idle and self.run.mode != "steady":
+            raise ValueError(f'petsc.{idle[0]} has no effect here; accepted with run.mode = "steady"')
+        return self
+
     @property
     def transport(self) -> TransportOptions:
         """The options of the transport module alone."""

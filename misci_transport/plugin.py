@@ -64,6 +64,7 @@ class Transport:
         boundary: Boundary | None = None,
     ) -> None:
         self.options = options = TransportOptions() if options is None else options
+        _refuse_idle_petsc_options(options)
         self.rate_source = RateSource(options.collisions)
         energy = self.rate_source.energy_grid() or EnergyGrid.logarithmic(
             options.energy.minimum, options.energy.maximum, options.energy.groups
@@ -410,6 +411,15 @@ class Transport:
                 "|U_ek|^2 of the most forward direction",
             ),
         ]
+
+
+def _refuse_idle_petsc_options(options: TransportOptions) -> None:
+    """Raise ConfigurationError for options of the PETSc alignment when another solver aligns."""
+    idle = [name for name in options.petsc if name.startswith("misci_align_")]
+    if idle and (options.alignment.solver != "petsc" or not options.flavors.mixing):
+        raise ConfigurationError(
+            f'petsc.{idle[0]} has no effect here; accepted with alignment.solver = "petsc" and flavors.mixing = true'
+        )
 
 
 def _mixing_parameters(options: TransportOptions) -> MixingParameters:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from .implicit_collisions import locked_update, swept_update
-from .mixing import density_matrices, eigen_populations, ray_hamiltonian
+from .mixing import density_matrices, eigen_populations, project, ray_hamiltonian
 
 
 @njit(cache=True, error_model="numpy")
@@ -101,6 +101,24 @@ def fill_density_matrices(populations, moments, cosine, vacuum, potential, beta,
     for i in range(populations.shape[0]):
         density_matrices(
             populations[i],
+            moments[i],
+            cosine[i],
+            vacuum,
+            potential[i],
+            beta[i],
+            strength,
+            shift[i],
+            n_flavors,
+            out[i],
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def fill_projected(density_matrix, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
+    """<h_k| density_matrix |h_k> of every cell, with the eigenvectors that belong to the moments."""
+    for i in range(density_matrix.shape[0]):
+        project(
+            density_matrix[i],
             moments[i],
             cosine[i],
             vacuum,

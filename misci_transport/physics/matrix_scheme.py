@@ -134,8 +134,14 @@ class MatrixScheme:
         return 0
 
     def store(self, state: State) -> None:
-        """Populations are the eigenvalues of the density matrices, in the order of the previous populations."""
-        kernel.fill_eigen_populations(self.owned, self._previous, self.n_flavors, state.owned)
+        """Populations are the eigenvalues of the density matrices, in the order of their old projections.
+
+        The projections on the eigenvectors from before the step tell which level an eigenvalue belongs to, also
+        where collisions have made one population overtake another.
+        """
+        projected = np.empty_like(self._previous)
+        kernel.fill_projected(self.owned, state.moments, *self._medium(), projected)
+        kernel.fill_eigen_populations(self.owned, projected, self.n_flavors, state.owned)
 
     def undo(self, state: State, _old: NDArray[np.float64]) -> None:
         """Put the populations of the last ``load`` back."""
