@@ -86,7 +86,7 @@ def read_profile(h_path: str | os.PathLike[str], r_path: str | os.PathLike[str] 
     if not between.all():
         row = int(np.argmin(between))
         raise ProfileError(
-            f"{path}: line {source.first_line + row}: column 'Rad' is {column['Rad'][row]!r}; "
+            f"{path}: line {source.first_line + row}: column 'Rad' is {float(column['Rad'][row])!r}; "
             f"columns 'ZMass' and 'Den' put the zone at [{faces[row]:.6g}, {faces[row + 1]:.6g}] cm"
         )
     fluid = Fluid(

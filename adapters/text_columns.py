@@ -68,6 +68,6 @@ def require_increasing(path: Path, name: str, values: NDArray[np.float64], first
     if not (steps > 0.0).all():
         row = int(np.argmin(steps > 0.0))
         raise ProfileError(
-            f"{path}: line {first_line + row}: column {name!r} is {values[row]!r}; "
+            f"{path}: line {first_line + row}: column {name!r} is {float(values[row])!r}; "
             "accepted: increasing radii greater than 0"
         )

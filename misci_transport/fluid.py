@@ -98,7 +98,7 @@ class Fluid:
                 cell = int(np.argmin(good))
                 bracket = "[" if closed else "("
                 raise UnphysicalInputError(
-                    f"fluid field {field.name} in cell {first_cell + cell} is {values[cell]!r}; "
+                    f"fluid field {field.name} in cell {first_cell + cell} is {float(values[cell])!r}; "
                     f"accepted: {bracket}{low:g}, {high:g}]"
                 )
 

@@ -42,11 +42,11 @@ class RadialMesh:
         if not (step > 0.0).all():
             where = int(np.argmin(step > 0.0))
             raise UnphysicalInputError(
-                f"mesh faces do not increase: face {where} is {face[where]!r} cm, "
-                f"face {where + 1} is {face[where + 1]!r} cm"
+                f"mesh faces do not increase: face {where} is {float(face[where])!r} cm, "
+                f"face {where + 1} is {float(face[where + 1])!r} cm"
             )
         if self.geometry == "spherical" and face[0] < 0.0:
-            raise UnphysicalInputError(f"mesh face 0 is {face[0]!r} cm; accepted in spherical symmetry: >= 0")
+            raise UnphysicalInputError(f"mesh face 0 is {float(face[0])!r} cm; accepted in spherical symmetry: >= 0")
 
     @property
     def size(self) -> int:

@@ -123,13 +123,14 @@ class Profile:
             raise ProfileError(f"profile faces have shape {faces.shape}; accepted: (n + 1,) with n >= 1")
         if not np.isfinite(faces).all():
             index = int(np.argmin(np.isfinite(faces)))
-            raise ProfileError(f"profile face {index} is {faces[index]!r}; accepted: finite radii in cm")
+            raise ProfileError(f"profile face {index} is {float(faces[index])!r}; accepted: finite radii in cm")
         if faces[0] < 0.0:
-            raise ProfileError(f"profile face 0 is {faces[0]!r} cm; accepted: >= 0")
+            raise ProfileError(f"profile face 0 is {float(faces[0])!r} cm; accepted: >= 0")
         if not (np.diff(faces) > 0.0).all():
             cell = int(np.argmin(np.diff(faces) > 0.0))
             raise ProfileError(
-                f"profile faces are not increasing at cell {cell}: {faces[cell]!r} cm then {faces[cell + 1]!r} cm"
+                f"profile faces are not increasing at cell {cell}: {float(faces[cell])!r} cm then "
+                f"{float(faces[cell + 1])!r} cm"
             )
         if self.fluid.size != self.size:
             raise ProfileError(f"profile has {self.fluid.size} cells of matter on {self.size} cells of mesh")
@@ -150,7 +151,9 @@ class Profile:
             good = (value > 0.0) & (value < 10.0)
             if not good.all():
                 cell = int(np.argmin(good))
-                raise UnphysicalInputError(f"profile field {name} in cell {cell} is {value[cell]!r}; accepted: (0, 10)")
+                raise UnphysicalInputError(
+                    f"profile field {name} in cell {cell} is {float(value[cell])!r}; accepted: (0, 10)"
+                )
 
     def on_faces(self, faces: NDArray[np.float64]) -> Fluid:
         """Interpolate the matter onto the cells between other faces.

@@ -19,9 +19,7 @@ MASS = np.cumsum(4.0 / 3.0 * np.pi * np.diff(FACES**3) * DENSITY)
 def flash(points=False):
     middle, velocity = 0.5 * (FACES[1:] + FACES[:-1]), np.arange(5.0)
     head = ["# a star", "number of variables = 4"] + (["number of points = 5"] if points else [])
-    rows = [
-        f"{r!r} {d!r} {t!r} {v!r} {y!r}" for r, d, t, v, y in zip(middle, DENSITY, KELVIN, velocity, YE, strict=True)
-    ]
+    rows = [" ".join(repr(float(x)) for x in row) for row in zip(middle, DENSITY, KELVIN, velocity, YE, strict=True)]
     return [*head, "dens", "temp", "velx", "ye  ", *rows]
 
 
