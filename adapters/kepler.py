@@ -117,8 +117,8 @@ def _read_flash(path: Path, lines: list[str]) -> Profile:
     if not (np.diff(faces) > 0.0).all():
         zone = int(np.argmin(np.diff(faces) > 0.0))
         raise ProfileError(
-            f"{path}: line {first_line + zone}: column 'r' is {float(radius[zone])!r}, which is not the middle of a zone "
-            f"that starts at {faces[zone]:.8g} cm"
+            f"{path}: line {first_line + zone}: column 'r' is {float(radius[zone])!r}, which is not the middle "
+            f"of a zone that starts at {faces[zone]:.8g} cm"
         )
     return _profile(
         faces,

@@ -200,6 +200,12 @@ class AlignmentOptions(Section):
             )
         return value
 
+    @model_validator(mode="after")
+    def _policy(self) -> AlignmentOptions:
+        if self.solver == "petsc" and self.on_failure == "hold":
+            raise ValueError("on_failure is 'hold'; accepted with solver = \"petsc\": 'stop' (one solve for all cells)")
+        return self
+
 
 class SteadyOptions(Section):
     """Implicit solve for the stationary state."""

@@ -59,6 +59,10 @@ def test_key_of_another_section_is_found():
         ({"flavors": {"number": True}}, "flavors.number is True; accepted: 2 or 3"),
         ({"flavors": {"number": 4}}, "flavors.number is 4; accepted: 2 or 3"),
         ({"flavors": {"matter": 1}}, "flavors.matter is 1; accepted: true or false"),
+        (
+            {"alignment": {"solver": "petsc", "on_failure": "hold"}},
+            "alignment.on_failure is 'hold'; accepted with solver = \"petsc\": 'stop'",
+        ),
         ({"flavors": {"theta13": 2.0}}, "flavors.theta13 is 2.0; accepted: a number >= 0 and <= 1.5708"),
         ({"flavors": {"dm2_31": -1e-3}}, "flavors.dm2_31 is -0.001 eV^2; accepted with normal ordering: > 0"),
         ({"collisions": {"source": "nulib"}}, "collisions.table is missing"),
