@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from .implicit_collisions import locked_update, swept_update
-from .mixing import density_matrices, eigen_populations, project, ray_hamiltonian
+from .mixing import ray_hamiltonian
 
 
 @njit(cache=True, error_model="numpy")
@@ -93,49 +93,6 @@ def implicit_matrix_cells(
             out[i],
             moments,
         )
-
-
-@njit(cache=True, error_model="numpy")
-def fill_density_matrices(populations, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
-    """U diag(n) U^+ of every cell into out[cell, direction, species, group, component]."""
-    for i in range(populations.shape[0]):
-        density_matrices(
-            populations[i],
-            moments[i],
-            cosine[i],
-            vacuum,
-            potential[i],
-            beta[i],
-            strength,
-            shift[i],
-            n_flavors,
-            out[i],
-        )
-
-
-@njit(cache=True, error_model="numpy")
-def fill_projected(density_matrix, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
-    """<h_k| density_matrix |h_k> of every cell, with the eigenvectors that belong to the moments."""
-    for i in range(density_matrix.shape[0]):
-        project(
-            density_matrix[i],
-            moments[i],
-            cosine[i],
-            vacuum,
-            potential[i],
-            beta[i],
-            strength,
-            shift[i],
-            n_flavors,
-            out[i],
-        )
-
-
-@njit(cache=True, error_model="numpy")
-def fill_eigen_populations(density_matrix, previous, n_flavors, out):
-    """Eigenvalues of every density matrix, in the order that the levels had before."""
-    for i in range(density_matrix.shape[0]):
-        eigen_populations(density_matrix[i], previous[i], n_flavors, out[i])
 
 
 @njit(cache=True, error_model="numpy")

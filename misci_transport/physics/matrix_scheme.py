@@ -14,6 +14,7 @@ import numpy as np
 from ..constants import HBAR_C
 from ..errors import ConfigurationError
 from ..kernels import matrix_scheme as kernel
+from ..kernels import mixing as mixing_kernel
 from ..phase_space import HALO
 from .boundary import Boundary
 
@@ -56,7 +57,7 @@ class MatrixScheme:
     def load(self, state: State) -> NDArray[np.float64]:
         """density_matrix = U diag(n) U^+ with the eigenvectors that belong to the state's moments."""
         self._previous = state.owned.copy()
-        kernel.fill_density_matrices(self._previous, state.moments, *self._medium(), self.owned)
+        mixing_kernel.density_matrices_batch(self._previous, state.moments, *self._medium(), self.owned)
         return self.owned
 
     def upwind_fraction(self, collisions: CollisionOperator, _frame: LevelFrame) -> NDArray[np.float64]:
@@ -78,7 +79,7 @@ class MatrixScheme:
             out = np.zeros_like(self.ghosted[:1])
             cosine, vacuum, potential, beta, strength, shift, n = self._medium()
             pick = [cell]
-            kernel.fill_density_matrices(
+            mixing_kernel.density_matrices_batch(
                 np.ascontiguousarray(populations[None]),
                 state.moments[pick],
                 cosine[pick],
@@ -140,8 +141,8 @@ class MatrixScheme:
         where collisions have made one population overtake another.
         """
         projected = np.empty_like(self._previous)
-        kernel.fill_projected(self.owned, state.moments, *self._medium(), projected)
-        kernel.fill_eigen_populations(self.owned, projected, self.n_flavors, state.owned)
+        mixing_kernel.project_batch(self.owned, state.moments, *self._medium(), projected)
+        mixing_kernel.eigen_populations_batch(self.owned, projected, self.n_flavors, state.owned)
 
     def undo(self, state: State, _old: NDArray[np.float64]) -> None:
         """Put the populations of the last ``load`` back."""
@@ -151,7 +152,7 @@ class MatrixScheme:
         """Q_kin of the re-alignment, (cell,) MeV cm^-3: what advected matrices lack of the aligned ones' energy."""
         populations, moments = np.ascontiguousarray(state.owned), state.moments
         medium = self._medium()
-        kernel.fill_density_matrices(populations, moments, *medium, self._realigned)
+        mixing_kernel.density_matrices_batch(populations, moments, *medium, self._realigned)
         out = np.empty(moments.shape[0])
         kernel.realignment_heat(
             self.owned,
