@@ -21,7 +21,7 @@ The equations are those of L. Johns, arXiv:2306.14982, Eqs. (2)-(4) and (14); le
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,22 +30,27 @@ from ..errors import ConfigurationError
 from ..kernels import alignment as _kernel
 from ..kernels import mixing as _mixing
 from ..kernels.alignment_batch_residual import number_sums_batch
+from .charges import KINDS, ChargeAxes, charge_axes
+from .conserved import DENSITY, FLUX, ChargedCells
+from .report import (
+    CONVERGED,
+    LOCKED,
+    MAX_ITERATIONS,
+    NO_DESCENT,
+    NOT_FINITE,
+    SINGULAR,
+    STATUS_NAMES,
+    AlignmentReport,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-CONVERGED = _kernel.CONVERGED
-LOCKED = _kernel.LOCKED
-SINGULAR = _kernel.SINGULAR
-NO_DESCENT = _kernel.NO_DESCENT
-MAX_ITERATIONS = _kernel.MAX_ITERATIONS
-NOT_FINITE = _kernel.NOT_FINITE
-
-#: Names of the status codes, index = code.
-STATUS_NAMES = ("converged", "locked", "singular", "no descent", "max iterations", "not finite")
-
 __all__ = [
     "CONVERGED",
+    "DENSITY",
+    "FLUX",
+    "KINDS",
     "LOCKED",
     "MAX_ITERATIONS",
     "NOT_FINITE",
@@ -54,44 +59,16 @@ __all__ = [
     "STATUS_NAMES",
     "AlignmentReport",
     "Batch",
+    "ChargeAxes",
+    "ChargedCells",
     "align",
+    "charge_axes",
     "density_matrices",
     "eigen_populations",
     "mixing_probabilities",
     "prepare",
     "project",
 ]
-
-
-@dataclass
-class AlignmentReport:
-    """What `align` did, cell by cell."""
-
-    status: NDArray[np.int64]  #: (cell,) codes, see STATUS_NAMES
-    iterations: NDArray[np.int64]  #: (cell,) updates of the moments
-    residual: NDArray[np.float64]  #: (cell,) |D_out - D| / sum |weights n|
-    locked: NDArray[np.bool_] = field(init=False)  #: (cell,) solved by the flavour-locked shortcut
-    failures: NDArray[np.int64] = field(init=False)  #: numbers of the cells without a solution
-
-    def __post_init__(self) -> None:
-        self.locked = self.status == LOCKED
-        self.failures = np.flatnonzero((self.status != CONVERGED) & (self.status != LOCKED))
-
-    @property
-    def successful(self) -> bool:
-        """Whether every cell has a solution."""
-        return self.failures.size == 0
-
-    def describe_failures(self, first_cell: int = 0, limit: int = 5) -> str:
-        """The failed cells with status and residual in words, at most `limit` of them; cells count from first_cell."""
-        parts = [
-            f"cell {first_cell + int(cell)}: {STATUS_NAMES[int(self.status[cell])]} after {int(self.iterations[cell])} "
-            f"iterations, relative residual {self.residual[cell]:.3e}"
-            for cell in self.failures[:limit]
-        ]
-        if self.failures.size > limit:
-            parts.append(f"and {self.failures.size - limit} more cells")
-        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
