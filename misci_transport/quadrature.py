@@ -91,6 +91,36 @@ class AngularGrid:
         return replace(cls._fixed(mesh, cosine, weight), complete=False)
 
     @classmethod
+    def bulb(cls, mesh: RadialMesh, radius: float, directions: int) -> AngularGrid:
+        """Outward rays from a sphere of the given radius (cm), uniform in the square of the sine at its surface.
+
+        The rays have impact parameters radius sqrt(u), u the midpoints of equal intervals of (0, 1); streaming along
+        them is exact. They fill the cone under which the sphere is seen, not the whole sphere of directions.
+        """
+        if mesh.geometry != "spherical" or not 0.0 < radius <= mesh.face[0]:
+            raise ConfigurationError(
+                f"radius of the bulb is {radius!r} cm; accepted: in spherical symmetry, > 0 and at most the innermost "
+                f"face, {mesh.face[0]:g} cm"
+            )
+        if directions < 1:
+            raise ConfigurationError(f"number of directions is {directions}; accepted: 1 or more")
+        square = radius**2 * (np.arange(directions) + 0.5) / directions
+        share = 0.5 * radius**2 / directions
+        path = np.diff(np.sqrt(mesh.face[:, None] ** 2 - square), axis=0)
+        area = np.full((mesh.size + 1, directions), share)
+        return cls(
+            area,
+            np.zeros((mesh.size, directions + 1)),
+            share * path,
+            share * path / mesh.volume[:, None],
+            share * mesh.width[:, None] * np.ones(directions) / mesh.volume[:, None],
+            np.full(directions, 0.5),
+            np.arange(directions),
+            0.0,
+            False,
+        )
+
+    @classmethod
     def radial(cls, mesh: RadialMesh) -> AngularGrid:
         """Two radial rays, mu = -1 and mu = +1: what comes in through the centre goes out again."""
         faces, cells = mesh.size + 1, mesh.size

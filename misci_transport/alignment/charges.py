@@ -7,7 +7,7 @@ generators diag(1, -1)/sqrt 2 (N_f = 2) and diag(2, -1, -1)/sqrt 6, diag(0, 1, -
     none          no charge: Eq. (14) as printed; the basis is the one of masses
     mass          vacuum mass axis: conserved without matter
     flavor        nu_e and the eigenvectors of (1 - Pi_e) M^2 (1 - Pi_e): conserved where matter dominates
-    synchronized  eigenvectors of w_sync M^2/2E + V Pi_e: between the two, while self-interaction holds the modes together
+    synchronized  eigenvectors of w_sync M^2/2E + V Pi_e: between the two, while self-interaction rules
     total         eigenvectors of the total D_0: conserved where there is neither vacuum term nor matter
 
 A charge must commute with the Hamiltonian that is used with it: what does not is left out (it rotates rapidly and

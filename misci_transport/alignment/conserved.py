@@ -28,7 +28,7 @@ DENSITY, FLUX = 0, 1
 
 @dataclass(frozen=True)
 class ChargedCells:
-    """A batch of cells with the Hamiltonian H - sum_a lambda_a Q_a (density given) or H + mu sum_a k_a Q_a (flux given).
+    """A batch of cells with H - sum_a lambda_a Q_a (density given) or H + mu sum_a k_a Q_a (flux given).
 
     Unknowns (cell, 2 (N_f^2 - 1)): coordinates of D_0 and D_1 in the basis of the charges, in which the entries of the
     given charges hold their multipliers in cm^-1. Take them as opaque; `unknowns` and `moments` convert.

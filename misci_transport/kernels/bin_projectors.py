@@ -1,4 +1,4 @@
-"""Projectors on the levels of the effective Hamiltonian averaged over energy bins: density_matrix = sum_k n_k <Pi_k>."""
+"""Projectors on the levels of the effective Hamiltonian, averaged over energy bins: sum_k n_k <Pi_k> is the state."""
 
 from __future__ import annotations
 

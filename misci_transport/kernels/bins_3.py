@@ -139,8 +139,8 @@ def pair_operators(low, high, lane):
 def pair_average(low, high, half, lane):
     """Segment average of a pair: SUM += w half <h/|h|>, and TENSOR = w half d<h/|h|>/dh (zz, zx, zy, xx, xy, yy).
 
-    At one point, sum_k n_k Pi_k = tr n/3 + (2/3) sum over pairs of half sigma_z; a pair adds half (<h/|h|> - z) sigma to
-    that, hence the 1/3.
+    At one point, sum_k n_k Pi_k = tr n/3 + (2/3) sum over pairs of half sigma_z; a pair adds half (<h/|h|> - z) sigma
+    to that, hence the 1/3.
     """
     for i in range(LANES):
         h = 0.5 * (lane[(VALUES + high) * LANES + i] - lane[(VALUES + low) * LANES + i])

@@ -77,6 +77,14 @@ class CollisionOperator:
             out,
         )
 
+    def gain_loss(
+        self, f: NDArray[np.float64], frame: LevelFrame
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Moments, gain and loss of populations f: (cell, species, l, group, component) each, the last two in cm^-1."""
+        self.moments(f, frame)
+        self._fill(self._moments, 1.0, frame, self._gain, self._loss)
+        return self._moments, self._gain, self._loss
+
     def derivative(
         self, f: NDArray[np.float64], df: NDArray[np.float64], frame: LevelFrame, out: NDArray[np.float64]
     ) -> None:

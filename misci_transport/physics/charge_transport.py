@@ -1,0 +1,137 @@
+"""Conservative transport of flavour charges: (d_t + div) of Tr(Q_a D_0), Tr(Q_a D_1) = Tr(Q_a C), Eq. (E2).
+
+b = Tr(Q_a density_matrix) of the aligned state is rebuilt in every step: it is not conserved momentum by momentum, only
+its sum over momenta is. The flux through a face is that of b, with the face values of the populations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..flavor import unpack
+from ..kernels.collisions import DIAGONAL
+from ..phase_space import HALO
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..alignment import ChargeAxes
+    from ..parallel.decomposition import Decomposition
+    from ..phase_space import PhaseSpace
+    from .advection import AdvectionOperator
+    from .collisions import CollisionOperator
+    from .levels import LevelFrame
+
+SIGN = np.array([1.0, -1.0])
+CHARGES = 2
+
+
+class ChargeTransport:
+    """Fluxes and sources of the charges on this rank's cells."""
+
+    def __init__(
+        self,
+        phase_space: PhaseSpace,
+        decomposition: Decomposition,
+        advection: AdvectionOperator,
+        inner: NDArray[np.float64] | None = None,
+        outer: NDArray[np.float64] | None = None,
+    ) -> None:
+        """inner, outer: Tr(Q_a density_matrix) of what comes in at the ends, (direction, species, group, 2).
+
+        Without them the inflowing populations are taken as aligned like the cell that they enter.
+        """
+        self.phase_space, self.decomposition, self.advection = phase_space, decomposition, advection
+        self.inner, self.outer = inner, outer
+        self.weight_0 = phase_space.angles.weight_0[decomposition.cells]
+        self.number = SIGN[:, None] * phase_space.number_weight
+        self._still = np.zeros((decomposition.size, phase_space.angles.size + 1))
+
+    def carried(self, populations: NDArray[np.float64], content: NDArray[np.float64]) -> NDArray[np.float64]:
+        """b with ghost cells, (cell + 2 HALO, direction, species, group, 2), of populations with ghost cells."""
+        b = np.zeros((*populations.shape[:-1], CHARGES))
+        b[HALO:-HALO] = np.einsum("cmsgk,cmsgka->cmsga", populations[HALO:-HALO], content)
+        self.decomposition.exchange(b, HALO)
+        boundary, mirror = self.advection.boundary, self.phase_space.angles.mirror
+        cells = self.decomposition.size
+        if self.decomposition.is_first:
+            for ghost in range(HALO):
+                if boundary.inner == "reflecting":
+                    b[ghost] = b[min(2 * HALO - 1 - ghost, HALO + cells - 1)][mirror]
+                elif self.inner is not None:
+                    b[ghost] = self.inner
+                else:
+                    b[ghost] = np.einsum("msgk,msgka->msga", populations[ghost], content[0])
+        if self.decomposition.is_last:
+            for ghost in range(HALO + cells, 2 * HALO + cells):
+                if boundary.outer == "reflecting":
+                    b[ghost] = b[max(2 * (HALO + cells) - 1 - ghost, HALO)][mirror]
+                elif self.outer is not None:
+                    b[ghost] = self.outer
+                else:
+                    b[ghost] = np.einsum("msgk,msgka->msga", populations[ghost], content[-1])
+        return b
+
+    def rate(
+        self,
+        populations: NDArray[np.float64],
+        content: NDArray[np.float64],
+        upwind: NDArray[np.float64],
+        second_order: bool,
+    ) -> NDArray[np.float64]:
+        """- div Tr(Q_a D_1), (cell, 2) in cm^-4, of populations with ghost cells.
+
+        upwind[face, entry] is that of the populations. Turning in angle moves no charge out of a cell.
+        """
+        b = self.carried(populations, content)
+        faces, levels = upwind.shape[0], populations.shape[-1]
+        widest = upwind.reshape(faces, -1, levels).max(axis=2)
+        out = np.empty((self.decomposition.size, *b.shape[1:]))
+        self.advection.rate(
+            b,
+            np.ascontiguousarray(np.repeat(widest, CHARGES, axis=1)),
+            out,
+            second_order=second_order,
+            fix_up=False,
+            redistribution=self._still,
+        )
+        total: NDArray[np.float64] = np.einsum("cm,sg,cmsga->ca", self.weight_0, self.number, out)
+        return total
+
+    def source(
+        self,
+        populations: NDArray[np.float64],
+        frame: LevelFrame,
+        collisions: CollisionOperator,
+        axes: ChargeAxes,
+    ) -> NDArray[np.float64]:
+        """Tr(Q_a C) summed over momenta, (cell, 2) in cm^-4, of populations without ghost cells.
+
+        C is an anticommutator with gains and losses, Blaschke and Cirigliano (2016): coherences are damped at the mean
+        rate. Isoenergetic scattering is blind to flavour and moves no charge.
+        """
+        n = self.phase_space.n_flavors
+        moments, gain, loss = collisions.gain_loss(populations, frame)
+        rho, up, down = (_matrices(x, n) for x in (moments, gain, loss))
+        removal = up + down
+        zeroth = _anticommutator(removal[:, :, 0], rho[:, :, 0])
+        first = _anticommutator(removal[:, :, 1], rho[:, :, 1])
+        rate = 2.0 * up[:, :, 0] - zeroth - 3.0 * first
+        net = np.einsum("sg,csgij->cij", self.number, rate)
+        q = unpack(axes.matrices())
+        out = np.zeros((net.shape[0], CHARGES))
+        out[:, : n - 1] = np.einsum("caij,cji->ca", q, net).real
+        return np.where(np.arange(CHARGES) < axes.counts[:, None], out, 0.0)
+
+
+def _anticommutator(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    product: NDArray[np.complex128] = a @ b + b @ a
+    return product
+
+
+def _matrices(components: NDArray[np.float64], n: int) -> NDArray[np.complex128]:
+    """Hermitian N_f x N_f matrices from components (three diagonal ones, then the off-diagonal ones)."""
+    packed = np.concatenate([components[..., :n], components[..., DIAGONAL : DIAGONAL + n * (n - 1)]], axis=-1)
+    return unpack(packed)

@@ -1,0 +1,353 @@
+"""Part two of a step with conserved flavour charges: populations and charges in, eigenvectors and multipliers out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..alignment import CONVERGED, DENSITY, FLUX, ChargeAxes, ChargedCells, charge_axes
+from ..alignment.branches import Point, continue_branch, start_branches
+from ..errors import ConfigurationError
+from .hamiltonian import matter_beta
+from .mixing import PURE_FLAVOR_TOLERANCE, LocalMixing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..fluid import Fluid
+    from ..parallel.decomposition import Decomposition
+    from ..phase_space import PhaseSpace
+    from .charge_transport import ChargeTransport
+    from .collisions import CollisionOperator
+    from .hamiltonian import Hamiltonian
+    from .levels import LevelFrame
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Event:
+    """Something that happened to the branch of a cell."""
+
+    cell: int  #: global number
+    kind: str  #: "continued", "turned" (another branch behind a turning point), "reprojected" or "held"
+    lost: float = 0.0  #: part of sum |weight| |density_matrix|^2 that a projection lost
+
+
+@dataclass
+class _Known:
+    """The last good alignment: where continuation begins."""
+
+    cells: ChargedCells
+    populations: NDArray[np.float64]
+    charges: NDArray[np.float64]
+    unknowns: NDArray[np.float64]
+
+
+class ConservedMixing(LocalMixing):
+    """Self-consistent alignment with the effective Hamiltonian H - sum_a lambda_a Q_a, Eqs. (E3) and (E4).
+
+    In time steps the charges' densities are given (they are carried by `ChargeTransport`); in a stationary solution
+    their fluxes are, which are first integrals in spherical symmetry.
+    """
+
+    def __init__(
+        self,
+        phase_space: PhaseSpace,
+        decomposition: Decomposition,
+        hamiltonian: Hamiltonian,
+        transport: ChargeTransport,
+        *,
+        kinds: str | Sequence[str],
+        tolerance: float,
+        max_iterations: int,
+        on_failure: str,
+        count: int | None = None,
+        bin_ratio: NDArray[np.float64] | None = None,
+        parts: int = 1,
+        synchronized_frequency: NDArray[np.float64] | None = None,
+    ) -> None:
+        super().__init__(
+            phase_space,
+            decomposition,
+            hamiltonian,
+            solver="local",
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            on_failure=on_failure,
+        )
+        self.transport, self.count, self.parts = transport, count, parts
+        self.kinds = [kinds] * decomposition.size if isinstance(kinds, str) else list(kinds)
+        self.synchronized_frequency = synchronized_frequency
+        self.bin_ratio = bin_ratio
+        self.charges = np.zeros((decomposition.size, 2))  #: Tr(Q_a D_0), or Tr(Q_a D_1) of a stationary state, cm^-3
+        self.multipliers = np.zeros((decomposition.size, 2))  #: lambda_a, or k_a of a stationary state, cm^-1
+        self.fixed = DENSITY
+        self.events: list[Event] = []
+        self.content = np.zeros((decomposition.size, *phase_space.cell_shape, 2))
+        self.frame.mixed[:] = np.arange(decomposition.size)
+        self._known: _Known | None = None
+        self._collisions: CollisionOperator | None = None
+        self._cells: ChargedCells | None = None
+
+    # the Hamiltonian of a fluid
+
+    def set_fluid(self, fluid: Fluid) -> None:
+        """Matter potential and velocity of this rank's cells, and the axes of the charges that go with them."""
+        super().set_fluid(fluid)
+        self.beta = matter_beta(fluid)
+        self._cells = None
+
+    def set_collisions(self, collisions: CollisionOperator) -> None:
+        """Collisions that make or destroy charges in a stationary solution."""
+        self._collisions = collisions
+
+    @property
+    def cells(self) -> ChargedCells:
+        """This rank's cells as the alignment takes them."""
+        if self._cells is None or self._cells.fixed != self.fixed:
+            self._cells = ChargedCells(
+                self.axes(), self.weight_0, self.weight_1, self.cosine, self.number_weight,
+                self.hamiltonian.strength, self.fixed, self.parts,
+            )  # fmt: skip
+        return self._cells
+
+    def axes(self) -> ChargeAxes:
+        """Axes of the charges for the present matter."""
+        return charge_axes(
+            self.kinds,
+            vacuum=self.hamiltonian.vacuum,
+            matter_potential=self.potential,
+            matter_beta=self.beta,
+            cells=self.decomposition.size,
+            count=self.count,
+            bin_ratio=self.bin_ratio,
+            synchronized_frequency=self.synchronized_frequency,
+        )
+
+    # starting points
+
+    def start(self, density_matrix: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Begin next to density_matrix (cell, direction, species, group, N_f^2 + spectators), densities given.
+
+        Sets moments, charges and multipliers; returns the populations. Cells whose nearest aligned state is far away
+        keep what it is in `distance`, for the validity monitor.
+
+        Raises
+        ------
+        ConvergenceError
+            On all ranks, if a cell has no aligned state and the policy is "stop".
+        """
+        self.fixed, self._known = DENSITY, None
+        begun = start_branches(self.cells, density_matrix, tolerance=self.tolerance)
+        self.status[:], self.iterations[:] = begun.report.status, begun.report.iterations
+        self.residual[:] = begun.report.residual
+        self.distance = begun.distance
+        self._judge()
+        self._accept(begun.populations, begun.unknowns, begun.charges, moments)
+        return begun.populations
+
+    def begin_density(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
+        """After a stationary solution: hold densities from now on, at the values that they have (collective)."""
+        speed = np.einsum("cm->c", self.weight_1) / np.einsum("cm->c", self.weight_0)
+        if self.fixed == FLUX:
+            flow = np.einsum("cm,g,cmsgk->c", np.abs(self.weight_1), self.number_weight, np.abs(populations))
+            total = np.einsum("cm,g,cmsgk->c", np.abs(self.weight_0), self.number_weight, np.abs(populations))
+            speed = np.divide(flow, total, out=speed, where=total > 0.0)
+            # H + mu k Q of a beam is H - lambda Q with lambda = - mu k
+            self.multipliers *= -speed[:, None]
+        self.fixed, self._known = DENSITY, None
+        self.charges = self.cells.axes.charges(moments)
+        return self.align(populations, moments)
+
+    def begin_flux(self) -> None:
+        """Hold fluxes from now on: the next alignment marches outwards from the first cell."""
+        self.fixed, self._known = FLUX, None
+
+    # alignment
+
+    def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
+        """Solve for D_0, D_1 and the multipliers with the charges given (in place; collective).
+
+        Raises
+        ------
+        ConvergenceError
+            On all ranks, if a cell has no solution and the policy is "stop".
+        """
+        populations = np.ascontiguousarray(populations)
+        if self.fixed == FLUX and self._known is None:
+            self._march(populations, moments)
+        else:
+            self._align_from_last(populations, moments)
+        return self.frame
+
+    def _align_from_last(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        cells = self.cells
+        charges = self.flux_charges(populations) if self.fixed == FLUX else self.charges
+        y = cells.unknowns(moments, self.multipliers)
+        report = cells.align(
+            populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations
+        )
+        self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
+        for cell in report.failures:
+            self._rescue(int(cell), populations, charges, y)
+        self._judge()
+        self._accept(populations, y, charges, moments)
+
+    def _rescue(
+        self, cell: int, populations: NDArray[np.float64], charges: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> None:
+        """Continuation from the last good state; a solution is put into y and the status."""
+        known, cells = self._known, self.cells
+        if known is None:
+            return
+        old = Point.of(known.cells, cell, known.populations[cell], known.charges[cell])
+        new = Point.of(cells, cell, populations[cell], charges[cell])
+        path = continue_branch(cells, cell, old, new, known.unknowns[cell], tolerance=self.tolerance)
+        if path.found:
+            y[cell] = path.unknowns
+            self.status[cell] = CONVERGED
+            self._note(cell, "turned" if path.turns else "continued")
+
+    def _note(self, cell: int, kind: str, lost: float = 0.0) -> None:
+        self.events.append(Event(self.decomposition.start + cell, kind, lost))
+        logger.info("cell %d: branch %s", self.decomposition.start + cell, kind)
+
+    def _accept(
+        self,
+        populations: NDArray[np.float64],
+        y: NDArray[np.float64],
+        charges: NDArray[np.float64],
+        moments: NDArray[np.float64],
+    ) -> None:
+        cells = self.cells
+        self.charges = charges
+        self.multipliers = cells.multipliers(y)
+        moments[:] = cells.moments(y, charges, populations)
+        self._known = _Known(cells, populations.copy(), charges.copy(), y.copy())
+        self._set_frame(y, charges)
+
+    def eigenvectors(self, moments: NDArray[np.float64]) -> LevelFrame:
+        """Eigenvectors of the effective Hamiltonian of the given moments and the present multipliers."""
+        self._set_frame(self.cells.unknowns(moments, self.multipliers), self.charges)
+        return self.frame
+
+    def _set_frame(self, y: NDArray[np.float64], charges: NDArray[np.float64]) -> None:
+        frame = self.frame
+        frame.projector, self.content = self.cells.projectors(y, charges, self.phase_space.cell_shape[-1])
+        frame.mixed[:] = np.arange(self.decomposition.size)
+        electron = frame.projector[..., 0]
+        impure = np.minimum(np.abs(electron), np.abs(1.0 - electron)).max(axis=(1, 2, 3, 4))
+        self.locked = impure <= PURE_FLAVOR_TOLERANCE
+
+    # stationary solutions
+
+    def flux_charges(self, populations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Tr(Q_a D_1) of every cell from what enters and what collisions make, (cell, 2) (collective).
+
+        In spherical symmetry div Tr(Q D_1) = Tr(Q C) has the first integral r^2 Tr(Q D_1) = inflow + sum of sources.
+        """
+        angles, dec = self.phase_space.angles, self.decomposition
+        volume = self.phase_space.mesh.volume[dec.cells]
+        source = np.zeros((dec.size, 2))
+        if self._collisions is not None:
+            source = self.transport.source(populations, self.frame, self._collisions, self.cells.axes)
+        made = np.cumsum(source * volume[:, None], axis=0)
+        before = dec.comm.exscan(made[-1]) if dec.comm.size > 1 else None
+        if before is None:
+            before = np.zeros(2)
+        entering = dec.comm.bcast(self._entering(populations) if dec.is_first else None, root=0)
+        through = entering + before + made - 0.5 * source * volume[:, None]
+        area = angles.face_area[dec.start : dec.stop + 1]
+        mean_area = np.abs(0.5 * (area[1:] + area[:-1])).sum(axis=1)
+        per_flux = np.abs(self.weight_1).sum(axis=1)
+        return np.asarray(through * (per_flux / mean_area)[:, None])
+
+    def _entering(self, populations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Flux of the charges through the inner end of the mesh, (2,)."""
+        area = self.phase_space.angles.face_area[0]
+        if self.transport.advection.boundary.inner == "reflecting":
+            return np.zeros(2)
+        b = np.einsum("msgk,msgka->msga", populations[0], self.content[0])
+        given = self.transport.inner
+        inflow = self.transport.advection.boundary.inner_populations
+        if given is None:
+            given = np.zeros_like(b) if inflow is None else np.einsum("msgk,msgka->msga", inflow, self.content[0])
+        through = np.where((area > 0.0)[:, None, None, None], given, b) * area[:, None, None, None]
+        return np.asarray(np.einsum("sg,msga->a", self.transport.number, through))
+
+    def _march(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        """First alignment with given fluxes: from cell to cell outwards, rank by rank."""
+        dec, cells = self.decomposition, self.cells
+        charges = self.flux_charges(populations)
+        guess = cells.unknowns(moments, self.multipliers)
+        last: tuple[Point, NDArray[np.float64]] | None = None
+        if not dec.is_first:
+            last = dec.comm.recv(source=dec.comm.rank - 1)
+        y = guess.copy()
+        for cell in range(dec.size):
+            one = cells.take(np.array([cell]))
+            here = Point.of(cells, cell, populations[cell], charges[cell])
+            trial = guess[cell : cell + 1].copy()
+            if last is not None:
+                trial[0] = last[1] * _dilution(cells, last[0], here)
+            report = one.align(
+                populations[cell : cell + 1],
+                trial,
+                charges[cell : cell + 1],
+                tolerance=self.tolerance,
+                max_iterations=self.max_iterations,
+            )
+            self.status[cell], self.iterations[cell] = report.status[0], report.iterations[0]
+            self.residual[cell] = report.residual[0]
+            if report.successful:
+                y[cell] = trial[0]
+            elif last is not None:
+                path = continue_branch(cells, cell, last[0], here, last[1], tolerance=self.tolerance)
+                if path.found:
+                    y[cell], self.status[cell] = path.unknowns, CONVERGED
+                    self._note(cell, "turned" if path.turns else "continued")
+            last = (here, y[cell])
+        if not dec.is_last:
+            dec.comm.send(last, dest=dec.comm.rank + 1)
+        self._judge()
+        self._accept(populations, y, charges, moments)
+
+
+def _dilution(cells: ChargedCells, old: Point, new: Point) -> NDArray[np.float64]:
+    """Factor of each unknown from one cell to the next: moments follow the weights, multipliers stay."""
+    d = cells.n_flavors**2 - 1
+    factor = np.ones(2 * d)
+    for order, (a, b) in enumerate(((old.weight_0, new.weight_0), (old.weight_1, new.weight_1))):
+        before = float(np.abs(a).sum())
+        factor[order * d : (order + 1) * d] = float(np.abs(b).sum()) / before if before > 0.0 else 1.0
+    start = cells.fixed * d
+    factor[start : start + int(cells.axes.counts.max(initial=0))] = 1.0
+    return factor
+
+
+def bin_ratios(phase_space: PhaseSpace) -> NDArray[np.float64]:
+    """1/2E at the ends of each group's bin over that at its centre: (group, 2), lower end of 1/2E first.
+
+    Raises
+    ------
+    ConfigurationError
+        If a bin does not contain its centre.
+    """
+    energy = phase_space.energy
+    if energy.size == 1:
+        # one group stands for one energy
+        return np.ones((1, 2))
+    ratio = np.stack([energy.center / energy.edge[1:], energy.center / np.maximum(energy.edge[:-1], 1.0e-300)], axis=1)
+    if not ((ratio[:, 0] <= 1.0) & (ratio[:, 1] >= 1.0)).all() or energy.edge[0] <= 0.0:
+        raise ConfigurationError(
+            "alignment.bin_average: accepted with energy groups whose edges are above zero and enclose their centres"
+        )
+    return ratio
+
+
