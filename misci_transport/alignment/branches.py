@@ -60,8 +60,8 @@ def moments_of(cells: ChargedCells, density_matrix: NDArray[np.float64]) -> NDAr
 def start_branches(cells: ChargedCells, density_matrix: NDArray[np.float64], *, tolerance: float = 1.0e-12) -> Start:
     """Aligned states with the charges of density_matrix (cell, direction, species, group, N_f^2 + ...), nearest first.
 
-    For each trial multiplier the density matrices are projected on the levels of H[D] - lambda Q. Newton starts
-    from the multipliers where least is lost, and the solution nearest to the given matrices is kept. A cell without a solution
+    For each trial multiplier the density matrices are projected on the levels of H[D] - lambda Q.
+    Newton starts where least is lost, and the solution nearest to the given matrices is kept. A cell without a solution
     keeps the projection as its state and is named in the report.
     """
     moments = moments_of(cells, density_matrix)

@@ -145,6 +145,24 @@ class ChargedCells:
         from_coordinates_batch(x, trace, self.n_flavors, packed)
         return np.asarray(self.axes.from_basis(packed))
 
+    def scales(self, populations: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(cell,) scale sum |weights n| of the residual, 1 if empty, and (cell, unknown) units of the unknowns."""
+        scale = np.empty(self.cells)
+        number_sums_batch(
+            populations,
+            self.weight_0,
+            self.weight_1,
+            self.number_weight,
+            self.n_flavors,
+            scale,
+            np.empty((self.cells, 2)),
+        )
+        scale[scale == 0.0] = 1.0
+        frequency = np.abs(self.axes.high).max(axis=(1, 2)) + np.abs(self.axes.external).max(axis=(1, 2))
+        frequency = frequency + abs(self.strength) * scale
+        frequency[frequency == 0.0] = 1.0
+        return scale, np.where(self.held, frequency[:, None], scale[:, None])
+
     def align(
         self,
         populations: NDArray[np.float64],

@@ -190,9 +190,7 @@ class ConservedMixing(LocalMixing):
         cells = self.cells
         charges = self.flux_charges(populations) if self.fixed == FLUX else self.charges
         y = cells.unknowns(moments, self.multipliers)
-        report = cells.align(
-            populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations
-        )
+        report = cells.align(populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations)
         self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
         for cell in report.failures:
             self._rescue(int(cell), populations, charges, y)
@@ -343,11 +341,11 @@ def bin_ratios(phase_space: PhaseSpace) -> NDArray[np.float64]:
     if energy.size == 1:
         # one group stands for one energy
         return np.ones((1, 2))
-    ratio = np.stack([energy.center / energy.edge[1:], energy.center / np.maximum(energy.edge[:-1], 1.0e-300)], axis=1)
+    ratio: NDArray[np.float64] = np.stack(
+        [energy.center / energy.edge[1:], energy.center / np.maximum(energy.edge[:-1], 1.0e-300)], axis=1
+    )
     if not ((ratio[:, 0] <= 1.0) & (ratio[:, 1] >= 1.0)).all() or energy.edge[0] <= 0.0:
         raise ConfigurationError(
             "alignment.bin_average: accepted with energy groups whose edges are above zero and enclose their centres"
         )
     return ratio
-
-

@@ -6,19 +6,21 @@ cells is meaningful. The Jacobian is block-diagonal, one block a cell; its point
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..alignment import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, AlignmentReport, prepare
 from ..errors import ConvergenceError
 from ..kernels.alignment_batch_residual import evaluate_batch, from_coordinates_batch, to_coordinates_batch
+from ..kernels.effective_batch import evaluate_effective_batch
+from ..kernels.effective_newton import SMALLEST_PHASE
 from ..parallel.petsc import given_options, petsc, refuse_unused
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ..alignment import Batch
+    from ..alignment import Batch, ChargedCells
 
 PREFIX = "misci_align_"
 #: Largest norm of the first guess in units of a cell's scale, which bounds D_0 and D_1.
@@ -76,30 +78,77 @@ def align_with_petsc(
         n_flavors=n_flavors,
         shift=shift,
     )
+    start = np.empty((batch.cells, 2 * (n_flavors**2 - 1)))
+    to_coordinates_batch(work, n_flavors, start)
+    problem = _Plain(batch)
+    start /= problem.unit
+    # a start from much richer populations lies outside of what these can make, and Newton would not come back
+    start /= np.maximum(np.linalg.norm(start, axis=1, keepdims=True) / _LARGEST_START, 1.0)
+    solution, report = _solve(problem, start, comm, tolerance, max_iterations, first_cell, petsc_options)
+    from_coordinates_batch(solution * problem.unit, problem.trace, n_flavors, work)
+    if not np.may_share_memory(work, moments):
+        moments[...] = work.reshape(moments.shape)
+    return report
+
+
+def align_charged_with_petsc(
+    cells: ChargedCells,
+    populations: NDArray[np.float64],
+    unknowns: NDArray[np.float64],
+    charges: NDArray[np.float64],
+    *,
+    comm: Any,
+    tolerance: float = 1.0e-12,
+    max_iterations: int = 50,
+    first_cell: int = 0,
+    petsc_options: dict[str, Any] | None = None,
+) -> AlignmentReport:
+    """The alignment with charges (Eqs. E3 and E4 of docs/alignment.md) in all cells of all ranks by one SNES.
+
+    Arguments as of `ChargedCells.align`, otherwise as of `align_with_petsc`; unknowns are guess and solution.
+
+    Raises
+    ------
+    ConfigurationError, ConvergenceError, MissingDependencyError
+        As `align_with_petsc`.
+    """
+    problem = _Charged(cells, populations, charges)
+    solution, report = _solve(
+        problem, unknowns / problem.unit, comm, tolerance, max_iterations, first_cell, petsc_options
+    )
+    unknowns[:] = solution * problem.unit
+    return report
+
+
+def _solve(
+    problem: _Problem,
+    start: NDArray[np.float64],
+    comm: Any,
+    tolerance: float,
+    max_iterations: int,
+    first_cell: int,
+    petsc_options: dict[str, Any] | None,
+) -> tuple[NDArray[np.float64], AlignmentReport]:
+    """Scaled solution of all local cells; raises ConvergenceError on all ranks if any cell has none."""
     PETSc = petsc(comm)
     options = {name: value for name, value in (petsc_options or {}).items() if name.startswith(PREFIX)}
-    cells, block = batch.cells, 2 * (n_flavors**2 - 1)
-    problem = _Problem(batch, cells, block, PETSc.IntType)
+    cells, block = start.shape
+    callbacks = _Callbacks(problem, cells, block, PETSc.IntType)
     sizes = ((cells * block, None), (cells * block, None))
     x = PETSc.Vec().createMPI(sizes[0], bsize=block, comm=comm)
     residual = x.duplicate()
     jacobian = PETSc.Mat().createBAIJ(sizes, block, nnz=(1, 0), comm=comm)
-    problem.first_block = x.getOwnershipRange()[0] // block
+    callbacks.first_block = x.getOwnershipRange()[0] // block
     snes = PETSc.SNES().create(comm)
     ksp = snes.getKSP()
     try:
         snes.setOptionsPrefix(PREFIX)
-        snes.setFunction(problem.residual, residual)
-        snes.setJacobian(problem.jacobian, jacobian, jacobian)
+        snes.setFunction(callbacks.residual, residual)
+        snes.setJacobian(callbacks.jacobian, jacobian, jacobian)
         snes.setType("newtonls")
         snes.setTolerances(rtol=0.0, atol=tolerance, stol=0.0, max_it=max_iterations)
         ksp.setType("preonly")
         ksp.getPC().setType("pbjacobi")
-        start = np.empty((cells, block))
-        to_coordinates_batch(work, n_flavors, start)
-        start /= problem.scale[:, None]
-        # a start from much richer populations lies outside of what these can make, and Newton would not come back
-        start /= np.maximum(np.linalg.norm(start, axis=1, keepdims=True) / _LARGEST_START, 1.0)
         x.getArray()[:] = start.ravel()
         with given_options(PETSc, options):
             snes.setFromOptions()
@@ -111,7 +160,8 @@ def align_with_petsc(
     finally:
         for thing in (ksp, snes, jacobian, residual, x):
             thing.destroy()
-    error = problem.relative_residual(solution)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error: NDArray[np.float64] = np.sqrt((problem.evaluate(solution, False)[0] ** 2).sum(axis=1))
     status = np.full(cells, CONVERGED, dtype=np.int64)
     bad = ~(error <= max(tolerance, 1.0e-15))
     if reason < 0 and bad.any():
@@ -126,10 +176,7 @@ def align_with_petsc(
         raise ConvergenceError(
             f"alignment by PETSc SNES ended with {name} ({reason}) and {failed} failed cells: {'; '.join(words)}"
         )
-    from_coordinates_batch(solution * problem.scale[:, None], problem.trace, n_flavors, work)
-    if not np.may_share_memory(work, moments):
-        moments[...] = work.reshape(moments.shape)
-    return report
+    return solution, report
 
 
 def _reason_name(PETSc: Any, reason: int) -> str:
@@ -139,44 +186,86 @@ def _reason_name(PETSc: Any, reason: int) -> str:
     return "DIVERGED"
 
 
-class _Problem:
-    """Residual and Jacobian callbacks over this rank's cells."""
+class _Problem(Protocol):
+    """Scaled residual and Jacobian of this rank's cells."""
 
-    def __init__(self, batch: Batch, cells: int, block: int, index_type: Any) -> None:
-        self.batch, self.cells, self.block, self.index_type = batch, cells, block, index_type
-        self.first_block = 0
-        self.scale, self.trace = batch.scales()
-        self.output = np.empty((cells, block))
-        self.blocks = np.empty((cells, block, block))
+    def evaluate(
+        self, scaled: NDArray[np.float64], with_jacobian: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Residual (cell, unknown) and blocks (cell, unknown, unknown) at scaled unknowns (cell, unknown)."""
+        ...
 
-    def evaluate(self, scaled: NDArray[np.float64], with_jacobian: bool) -> None:
+
+class _Plain:
+    """The alignment without charges."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        scale, self.trace = batch.scales()
+        self.unit = scale[:, None]
+        block = 2 * (batch.n_flavors**2 - 1)
+        self.output = np.empty((batch.cells, block))
+        self.blocks = np.empty((batch.cells, block, block))
+
+    def evaluate(
+        self, scaled: NDArray[np.float64], with_jacobian: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         evaluate_batch(
-            np.ascontiguousarray(scaled) * self.scale[:, None],
-            *self.batch.arguments(),
+            np.ascontiguousarray(scaled) * self.unit, *self.batch.arguments(), with_jacobian, self.output, self.blocks
+        )
+        if with_jacobian:
+            diagonal = np.arange(self.output.shape[1])
+            self.blocks[:, diagonal, diagonal] -= 1.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self.output / self.unit - scaled, self.blocks
+
+
+class _Charged:
+    """The alignment with charges."""
+
+    def __init__(self, cells: ChargedCells, populations: NDArray[np.float64], charges: NDArray[np.float64]) -> None:
+        self.cells, self.populations, self.charges = cells, np.ascontiguousarray(populations), charges
+        self.scale, self.unit = cells.scales(self.populations)
+        self.output = np.empty(self.unit.shape)
+        self.blocks = np.empty((*self.unit.shape, self.unit.shape[1]))
+
+    def evaluate(
+        self, scaled: NDArray[np.float64], with_jacobian: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        w0, w1, *rest = self.cells.medium()
+        evaluate_effective_batch(
+            np.ascontiguousarray(scaled) * self.unit,
+            self.charges,
+            self.cells.axes.counts,
+            self.cells.fixed,
+            self.populations,
+            w0,
+            w1,
+            *rest,
+            SMALLEST_PHASE * self.scale,
             with_jacobian,
             self.output,
             self.blocks,
         )
-
-    def relative_residual(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """|D_out - D| / scale of each cell."""
-        self.evaluate(scaled, False)
         with np.errstate(invalid="ignore", over="ignore"):
-            difference = self.output / self.scale[:, None] - scaled
-            return np.asarray(np.sqrt((difference**2).sum(axis=1)))
+            return self.output / self.scale[:, None], self.blocks * (self.unit / self.scale[:, None])[:, None, :]
+
+
+class _Callbacks:
+    """What PETSc calls."""
+
+    def __init__(self, problem: _Problem, cells: int, block: int, index_type: Any) -> None:
+        self.problem, self.shape, self.index_type = problem, (cells, block), index_type
+        self.first_block = 0
 
     def residual(self, snes: Any, x: Any, f: Any) -> None:
-        scaled = x.getArray(readonly=True).reshape(self.cells, self.block)
-        self.evaluate(scaled, False)
-        f.getArray()[:] = (self.output / self.scale[:, None] - scaled).ravel()
+        f.getArray()[:] = self.problem.evaluate(x.getArray(readonly=True).reshape(self.shape), False)[0].ravel()
 
     def jacobian(self, snes: Any, x: Any, jacobian: Any, preconditioner: Any) -> None:
-        self.evaluate(x.getArray(readonly=True).reshape(self.cells, self.block), True)
-        diagonal = np.arange(self.block)
-        self.blocks[:, diagonal, diagonal] -= 1.0
-        for cell in range(self.cells):
+        _, blocks = self.problem.evaluate(x.getArray(readonly=True).reshape(self.shape), True)
+        for cell in range(self.shape[0]):
             row = np.array([self.first_block + cell], dtype=self.index_type)
-            preconditioner.setValuesBlocked(row, row, self.blocks[cell])
+            preconditioner.setValuesBlocked(row, row, blocks[cell])
         preconditioner.assemble()
         if jacobian != preconditioner:
             jacobian.assemble()

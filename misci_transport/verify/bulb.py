@@ -60,7 +60,9 @@ class Bulb:
         angles = AngularGrid.bulb(mesh, self.radius, self.angles)
         w = self.frequency
         # sum_g number_weight weight_0 = (R/r)^2 <1/v>
-        energy = EnergyGrid(w, np.linspace(0.0, 1.0, self.groups + 1), np.full(self.groups, 2.0 / self.groups) / PHASE_SPACE)
+        energy = EnergyGrid(
+            w, np.linspace(0.0, 1.0, self.groups + 1), np.full(self.groups, 2.0 / self.groups) / PHASE_SPACE
+        )
         case = Case(mesh, angles, energy=energy, boundary=Boundary("inflow", "inflow"), n_flavors=2)
         c, s = np.cos(2.0 * self.theta), np.sin(2.0 * self.theta)
         vacuum = pack(0.5 * w[:, None, None] * np.array([[c, s], [s, -c]]))
