@@ -178,16 +178,48 @@ class AdvectionOptions(Section):
         return self
 
 
+Charge = Literal["none", "mass", "flavor", "synchronized"]
+
+
+class ChargeRegion(Section):
+    """A range of radii with conserved charges of its own."""
+
+    outer_radius: Positive = Field(description="cm; cells whose centre is below it, and above the regions before it")
+    charges: Charge = Field(description="as alignment.charges")
+
+
 class AlignmentOptions(Section):
     """Part two of the step, Eq. (14)."""
+
+    charges: Charge = Field(
+        default="none",
+        description="conserved flavour charges: none (Eq. 14 as printed, right where flavours are locked or neutrinos "
+        "do not feel each other), the vacuum mass axis (V << dm^2/2E), the flavour axis (V >> dm^2/2E), or the "
+        "synchronized axis between them",
+    )
+    charge_count: Literal[1, 2] | None = Field(
+        default=None, description="of charges; default: number of flavours minus one, as the theory asks for"
+    )
+    regions: list[ChargeRegion] = Field(
+        default_factory=list, description="from inside out; beyond the last one, alignment.charges holds"
+    )
+    bin_average: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="average eigenvectors over energy bins; auto: with charges only, where a bin would flip as a whole",
+    )
+    bin_parts: int = Field(
+        default=1, ge=1, le=64, description="intervals of a bin with three flavours; the error falls as the square"
+    )
 
     solver: Literal["local", "petsc"] = Field(
         default="local", description="Newton cell by cell, or PETSc SNES over all cells (slower, for comparison)"
     )
     tolerance: float = Field(default=1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual, near round-off")
     max_iterations: int = Field(default=50, ge=1, le=10000, description="regular cells need 1 to 7")
-    on_failure: Literal["stop", "hold"] = Field(
-        default="stop", description="stop the run, or keep the cell's previous alignment; a silent fallback is a defect"
+    on_failure: Literal["stop", "hold", "reproject"] = Field(
+        default="stop",
+        description="stop the run; keep the cell's previous alignment; or begin again next to its old density matrices "
+        "(with charges or bin averages only). All are counted: a silent fallback is a defect",
     )
 
     @field_validator("on_failure", mode="before")
@@ -196,15 +228,36 @@ class AlignmentOptions(Section):
         if value == "equilibrate":
             raise ValueError(
                 "is 'equilibrate', which needs the equilibrium thermodynamics that this version does not have; "
-                "accepted: 'stop' or 'hold'"
+                "accepted: 'stop', 'hold' or 'reproject'"
             )
         return value
 
     @model_validator(mode="after")
     def _policy(self) -> AlignmentOptions:
-        if self.solver == "petsc" and self.on_failure == "hold":
-            raise ValueError("on_failure is 'hold'; accepted with solver = \"petsc\": 'stop' (one solve for all cells)")
+        if self.solver == "petsc" and self.on_failure != "stop":
+            raise ValueError(
+                f"on_failure is {self.on_failure!r}; accepted with solver = \"petsc\": 'stop' (one solve for all cells)"
+            )
+        if self.on_failure == "reproject" and not self.averaged:
+            raise ValueError(
+                "on_failure is 'reproject'; accepted with alignment.charges or bin_average = \"on\", else 'stop' or 'hold'"
+            )
+        radii = [region.outer_radius for region in self.regions]
+        if radii != sorted(set(radii)):
+            raise ValueError(f"regions have outer radii {radii}; accepted: increasing values")
+        if self.bin_average == "off" and self.charged:
+            raise ValueError('bin_average is \'off\'; accepted with charges: "auto" or "on" (a bin would flip as a whole)')
         return self
+
+    @property
+    def charged(self) -> bool:
+        """Whether any cell may have conserved charges."""
+        return self.charges != "none" or any(region.charges != "none" for region in self.regions)
+
+    @property
+    def averaged(self) -> bool:
+        """Whether eigenvectors are averaged over energy bins."""
+        return self.bin_average == "on" or self.charged
 
 
 class SteadyOptions(Section):

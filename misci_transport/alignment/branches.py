@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..flavor import pack, unpack
 from ..kernels.bins_3 import BIN_ROWS
 from ..kernels.effective import evaluate_effective, fix_gauge
 from ..kernels.hermitian import LANES
 from .report import AlignmentReport
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from .conserved import ChargedCells
 
@@ -57,15 +58,33 @@ def moments_of(cells: ChargedCells, density_matrix: NDArray[np.float64]) -> NDAr
     return np.stack([np.einsum("cm,cmi->ci", w, net) for w in (cells.weight_0, cells.weight_1)], axis=1)
 
 
-def start_branches(cells: ChargedCells, density_matrix: NDArray[np.float64], *, tolerance: float = 1.0e-12) -> Start:
+def start_branches(
+    cells: ChargedCells,
+    density_matrix: NDArray[np.float64],
+    *,
+    charges: NDArray[np.float64] | None = None,
+    seed: ArrayLike = 0.0,
+    tolerance: float = 1.0e-12,
+) -> Start:
     """Aligned states with the charges of density_matrix (cell, direction, species, group, N_f^2 + ...), nearest first.
 
     For each trial multiplier the density matrices are projected on the levels of H[D] - lambda Q.
     Newton starts where least is lost, and the solution nearest to the given matrices is kept. A cell without a solution
     keeps the projection as its state and is named in the report.
+
+    Parameters
+    ----------
+    charges
+        (cell, 2) to hold, cm^-3; by default those of density_matrix.
+    seed
+        (cell,) angle by which the given matrices are turned first. Matrices along the charge's axis are an exact solution
+        whether it is stable or not; what starts an instability is the part of H that does not commute with the charge:
+        `ChargeAxes.seed` is its angle.
     """
+    density_matrix = _turned(cells, density_matrix, np.broadcast_to(np.asarray(seed, dtype=np.float64), (cells.cells,)))
     moments = moments_of(cells, density_matrix)
-    charges = cells.axes.charges(moments, cells.fixed)
+    if charges is None:
+        charges = cells.axes.charges(moments, cells.fixed)
     first = cells.unknowns(moments)
     levels = density_matrix.shape[-1] - cells.n_flavors**2 + cells.n_flavors
     populations = np.empty((*density_matrix.shape[:-1], levels))
@@ -97,6 +116,43 @@ def start_branches(cells: ChargedCells, density_matrix: NDArray[np.float64], *, 
         else:
             distance[cell], populations[cell], first[cell] = best
     return Start(populations, first, charges, AlignmentReport(status, iterations, residual), distance)
+
+
+def _turned(
+    cells: ChargedCells, density_matrix: NDArray[np.float64], angle: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Density matrices turned by an angle (cell,) away from the axes of the charges, every pair of them alike."""
+    if not angle.any():
+        return density_matrix
+    n = cells.n_flavors
+    generator = np.triu(np.ones((n, n)), 1) - np.tril(np.ones((n, n)), -1)
+    values, vectors = np.linalg.eigh(1j * generator)
+    basis = cells.axes.basis
+    # exp(angle G/2) in the basis of the charges: two flavours turn by the angle
+    turn = np.einsum("ik,ck,jk->cij", vectors, np.exp(-0.5j * angle[:, None] * values), vectors.conj())
+    turn = basis @ turn @ np.swapaxes(basis, -1, -2).conj()
+    out = density_matrix.copy()
+    full = unpack(density_matrix[..., : n * n])
+    turn = turn[:, None, None, None]
+    out[..., : n * n] = pack(turn @ full @ np.swapaxes(turn, -1, -2).conj())
+    return out
+
+
+def transverse(
+    cells: ChargedCells,
+    populations: NDArray[np.float64],
+    unknowns: NDArray[np.float64],
+    charges: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(cell,) length of the parts of D_0 and D_1 that do not commute with the charges, over sum |weights n|."""
+    d, n = cells.n_flavors**2 - 1, cells.n_flavors
+    scale, _ = cells.scales(populations)
+    x = np.where(cells.held, 0.0, unknowns).reshape(cells.cells, 2, d)[:, :, n - 1 :].copy()
+    if n == 3:
+        # with one charge the pair (1, 2) commutes with it
+        x[:, :, 4:] *= np.where(cells.axes.counts > 1, 1.0, 0.0)[:, None, None]
+    size: NDArray[np.float64] = np.sqrt((x**2).sum(axis=(1, 2))) / scale
+    return size
 
 
 def distance_between(

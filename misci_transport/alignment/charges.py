@@ -43,6 +43,7 @@ class ChargeAxes:
     low: NDArray[np.float64]  #: (cell, group, N_f) diagonal vacuum term at the bins' lower ends of 1/2E, cm^-1
     high: NDArray[np.float64]  #: (cell, group, N_f) the same at the upper ends
     external: NDArray[np.float64]  #: (cell, 2, N_f^2) packed, cm^-1: external_0 - mu external_1
+    seed: NDArray[np.float64]  #: (cell,) rad: angle of H without self-interaction against the axis of the charges
 
     @property
     def n_flavors(self) -> int:
@@ -63,6 +64,7 @@ class ChargeAxes:
             self.low[cells],
             self.high[cells],
             self.external[cells],
+            self.seed[cells],
         )
 
     def to_basis(self, packed: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,6 +186,7 @@ def charge_axes(
     counts = np.where(codes == KINDS.index("none"), 0, n - 1 if count is None else count)
     diagonal = np.einsum("cia,gij,cja->cga", basis.conj(), matrices, basis).real
     external = _rotate(constant, basis.conj())
+    seed = _seeds(counts, basis, matrices, external, potential, codes)
     for one in range(cells):
         if counts[one]:
             external[one, :, n:] *= _commuting(n, int(counts[one]))
@@ -194,7 +197,27 @@ def charge_axes(
         np.ascontiguousarray(diagonal * ratio[:, :1]),
         np.ascontiguousarray(diagonal * ratio[:, 1:]),
         np.ascontiguousarray(external),
+        seed,
     )
+
+
+def _seeds(
+    counts: NDArray[np.int64],
+    basis: NDArray[np.complex128],
+    vacuum: NDArray[np.complex128],
+    external: NDArray[np.float64],
+    potential: NDArray[np.float64],
+    codes: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Angle of the part of H that does not commute with the charges, at the group of the middle frequency."""
+    middle = vacuum[int(np.argsort(np.abs(vacuum).sum(axis=(1, 2)))[vacuum.shape[0] // 2])]
+    full = np.einsum("cia,ij,cjb->cab", basis.conj(), middle, basis) + unpack(external[:, 0])
+    # along the flavour axis the matter potential was left out of `external` because it commutes
+    full[:, 0, 0] += np.where(codes == KINDS.index("flavor"), potential, 0.0)
+    off = np.abs(full[:, 0, 1:]).max(axis=1)
+    apart = np.abs(full[:, 0, :1] - np.einsum("caa->ca", full)[:, 1:]).min(axis=1)
+    angle: NDArray[np.float64] = np.where(counts > 0, np.arctan2(2.0 * off, apart), 0.0)
+    return angle
 
 
 def _of(values: ArrayLike | None, chosen: NDArray[np.int64], cells: int) -> NDArray[np.float64] | None:

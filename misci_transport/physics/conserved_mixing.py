@@ -179,7 +179,8 @@ class ConservedMixing(LocalMixing):
         ConvergenceError
             On all ranks, if a cell has no solution and the policy is "stop".
         """
-        populations = np.ascontiguousarray(populations)
+        if not populations.flags.c_contiguous:
+            populations = np.ascontiguousarray(populations)
         if self.fixed == FLUX and self._known is None:
             self._march(populations, moments)
         else:
@@ -211,6 +212,27 @@ class ConservedMixing(LocalMixing):
             y[cell] = path.unknowns
             self.status[cell] = CONVERGED
             self._note(cell, "turned" if path.turns else "continued")
+        elif self.on_failure == "reproject" and self.fixed == DENSITY:
+            self._reproject(cell, known, populations, charges, y)
+
+    def _reproject(
+        self,
+        cell: int,
+        known: _Known,
+        populations: NDArray[np.float64],
+        charges: NDArray[np.float64],
+        y: NDArray[np.float64],
+    ) -> None:
+        """Begin again next to the new populations on the old eigenvectors; changes populations, y and the status."""
+        index = np.array([cell])
+        before = known.cells.take(index).density_matrices(
+            populations[index], known.unknowns[index], known.charges[index]
+        )
+        begun = start_branches(self.cells.take(index), before, charges=charges[index], tolerance=self.tolerance)
+        if begun.report.successful:
+            populations[cell], y[cell] = begun.populations[0], begun.unknowns[0]
+            self.status[cell], self.residual[cell] = CONVERGED, begun.report.residual[0]
+            self._note(cell, "reprojected", float(begun.distance[0]))
 
     def _note(self, cell: int, kind: str, lost: float = 0.0) -> None:
         self.events.append(Event(self.decomposition.start + cell, kind, lost))
