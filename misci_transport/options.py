@@ -240,13 +240,15 @@ class AlignmentOptions(Section):
             )
         if self.on_failure == "reproject" and not self.averaged:
             raise ValueError(
-                "on_failure is 'reproject'; accepted with alignment.charges or bin_average = \"on\", else 'stop' or 'hold'"
+                "on_failure is 'reproject'; accepted with charges or bin averages, otherwise 'stop' or 'hold'"
             )
         radii = [region.outer_radius for region in self.regions]
         if radii != sorted(set(radii)):
             raise ValueError(f"regions have outer radii {radii}; accepted: increasing values")
         if self.bin_average == "off" and self.charged:
-            raise ValueError('bin_average is \'off\'; accepted with charges: "auto" or "on" (a bin would flip as a whole)')
+            raise ValueError(
+                "bin_average is 'off'; accepted with charges: 'auto' or 'on' (a bin would flip as a whole)"
+            )
         return self
 
     @property

@@ -77,7 +77,7 @@ def start_branches(
     charges
         (cell, 2) to hold, cm^-3; by default those of density_matrix.
     seed
-        (cell,) angle by which the given matrices are turned first. Matrices along the charge's axis are an exact solution
+        (cell,) angle to turn the given matrices by. Matrices along the axis of the charges are an exact solution
         whether it is stable or not; what starts an instability is the part of H that does not commute with the charge:
         `ChargeAxes.seed` is its angle.
     """

@@ -256,8 +256,6 @@ def integrate(
                 combine(y, step, STAGE[s], s, k, new)
                 rates(system, t + NODE[s] * step, new, frequency, weight, axis, matter, mu, extra, radius, k[s])
             error = error_norm(k, step, inverse_scale, fifth, third)
-            if not isfinite(error):
-                return NOT_FINITE
             if error < 1.0:
                 combine(y, step, RESULT, STAGES, k, new)
                 for i in range(n):
@@ -274,7 +272,8 @@ def integrate(
             else:
                 counts[1] += 1
                 rejected_before = True
-                h = step * max(SMALLEST_SHRINK, SAFETY * error ** (-0.125))
+                # far too long a step overflows, since D is quadratic in P: not finite is an error like any other
+                h = step * (max(SMALLEST_SHRINK, SAFETY * error ** (-0.125)) if isfinite(error) else SMALLEST_SHRINK)
                 if t + 0.1 * h == t:
                     return STEP_TOO_SMALL
         result[output] = y
