@@ -280,6 +280,21 @@ class TransportOptions(Section):
     advection: AdvectionOptions = Field(default_factory=AdvectionOptions)
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
+
+    @model_validator(mode="after")
+    def _charges(self) -> TransportOptions:
+        alignment, flavors = self.alignment, self.flavors
+        if alignment.charge_count == 2 and flavors.number == 2:
+            raise ValueError("alignment.charge_count is 2; accepted with flavors.number = 2: 1 (flavours minus one)")
+        if alignment.averaged and self.advection.scheme == "matrix":
+            raise ValueError(
+                'advection.scheme is "matrix"; accepted with alignment.charges or bin averages: "adiabatic" (levels '
+                "belong to the effective Hamiltonian)"
+            )
+        if alignment.averaged and not flavors.mixing:
+            raise ValueError("alignment.charges has no effect with flavors.mixing = false; accepted: leave it out")
+        return self
+
     petsc: dict[str, str | float | int | bool] = Field(
         default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .alignment import DENSITY, FLUX
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SPEED_OF_LIGHT
 from .energy import EnergyGrid
 from .errors import ConfigurationError, UnphysicalInputError
@@ -19,7 +20,9 @@ from .parallel.errors import collective
 from .phase_space import LEVELS, PhaseSpace
 from .physics.advection import AdvectionOperator
 from .physics.boundary import Boundary
+from .physics.charge_transport import ChargeTransport
 from .physics.collisions import CollisionOperator
+from .physics.conserved_mixing import ConservedMixing, bin_ratios
 from .physics.exchange import Exchange, Sources
 from .physics.hamiltonian import Hamiltonian
 from .physics.interactions import RateSource
@@ -87,7 +90,9 @@ class Transport:
             matter=flavors.matter,
         )
         self.mixing: NoMixing | LocalMixing
-        if flavors.mixing:
+        if flavors.mixing and options.alignment.averaged:
+            self.mixing = self._conserved_mixing()
+        elif flavors.mixing:
             self.mixing = LocalMixing(
                 self.phase_space,
                 self.decomposition,
@@ -116,6 +121,27 @@ class Transport:
         self._totals: dict[str, float] = {}
         self._steady: SteadyReport | None = None
 
+    def _conserved_mixing(self) -> ConservedMixing:
+        alignment, mesh = self.options.alignment, self.phase_space.mesh
+        kinds = np.full(mesh.size, alignment.charges, dtype=object)
+        for region in reversed(alignment.regions):
+            kinds[mesh.center < region.outer_radius] = region.charges
+        return ConservedMixing(
+            self.phase_space,
+            self.decomposition,
+            self.hamiltonian,
+            ChargeTransport(self.phase_space, self.decomposition, self.advection),
+            kinds=list(kinds[self.decomposition.cells]),
+            count=alignment.charge_count,
+            bin_ratio=bin_ratios(self.phase_space) if alignment.bin_average != "off" else None,
+            parts=alignment.bin_parts,
+            solver=alignment.solver,
+            tolerance=alignment.tolerance,
+            max_iterations=alignment.max_iterations,
+            on_failure=alignment.on_failure,
+            petsc_options=self.options.petsc,
+        )
+
     def _scheme(self) -> PopulationScheme | MatrixScheme:
         if self.options.advection.scheme == "adiabatic" or isinstance(self.mixing, NoMixing):
             return PopulationScheme(self.advection, self.decomposition)
@@ -132,6 +158,12 @@ class Transport:
             Naming the cell that failed; the state is the one before the step.
         """
         collisions = self._set_fluid(fluid, dt)
+        mixing = self.mixing
+        if isinstance(mixing, ConservedMixing) and mixing.fixed == FLUX:
+            self._frame = mixing.begin_density(self.state.owned, self.state.moments)
+            self._frame_is_old = False
+        if isinstance(mixing, ConservedMixing):
+            mixing.follow_synchronization(self.state.owned, self.state.moments)
         if not self._aligned:
             self._frame = self.mixing.align(self.state.owned, self.state.moments)
             self._aligned = True
@@ -153,6 +185,9 @@ class Transport:
         """
         collisions = self._set_fluid(fluid)
         steady = self.options.steady
+        if isinstance(self.mixing, ConservedMixing):
+            self.mixing.set_collisions(collisions)
+            self.mixing.begin_flux()
         solver = SteadySolver(
             self.phase_space,
             self.decomposition,
@@ -266,6 +301,16 @@ class Transport:
             "time": Field("time", np.array(self.state.time), (), "s", "time", "global"),
             "step": Field("step", np.array(float(self.state.step)), (), "1", "steps taken", "global"),
         }
+        if isinstance(self.mixing, ConservedMixing):
+            mixing = self.mixing
+            axes = ("cell", "charge")
+            held |= {
+                "charges": Field("charges", mixing.charges, axes, "cm^-3", "Tr(Q_a D_0), or Tr(Q_a D_1) if stationary"),
+                "multipliers": Field("multipliers", mixing.multipliers, axes, "1/cm", "lambda_a, or k_a if stationary"),
+                "stationary": Field(
+                    "stationary", np.array(float(mixing.fixed == FLUX)), (), "1", "whether fluxes are held", "global"
+                ),
+            }
         for name, value in self._totals.items():
             key = f"ledger/{name}"
             held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
@@ -288,6 +333,14 @@ class Transport:
             )
         self.state.owned[:] = populations[cells]
         self.state.moments[:] = np.asarray(held["moments"])[cells]
+        if isinstance(self.mixing, ConservedMixing):
+            if "charges" not in held:
+                raise ConfigurationError(
+                    "checkpoint holds no charges; accepted with alignment.charges or bin averages: one of such a run"
+                )
+            self.mixing.charges = np.array(held["charges"])[cells]
+            self.mixing.multipliers = np.array(held["multipliers"])[cells]
+            self.mixing.fixed = FLUX if float(held["stationary"]) else DENSITY
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
         # the moments are those of the last alignment: solving again would change their last digits

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .constants import SPEED_OF_LIGHT
+from .constants import ERG_PER_MEV, SPEED_OF_LIGHT
 from .errors import MisciError, UnphysicalInputError
 from .kernels import angular_sweep
-from .kernels.traces import clip_occupations, combine, combine_two, content, trace, trace_difference
+from .kernels.traces import clip_occupations, content, difference_moments, trace, trace_moments
 from .parallel.errors import collective
-from .phase_space import LEVELS
 from .physics.exchange import Exchange, Sources
 
 if TYPE_CHECKING:
@@ -32,6 +31,32 @@ class Mixing(Protocol):
 
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Align every cell and return the frame."""
+        ...
+
+    def views(
+        self, ghosted: NDArray[np.float64], b: NDArray[np.float64], /
+    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+        """Ranges of cells whose levels belong together, with their ghost cells and upwind fractions."""
+        ...
+
+    def charge_flow(self, ghosted: NDArray[np.float64], b: NDArray[np.float64], second_order: bool, /) -> Any:
+        """Advective rate of the conserved charges, (cell, 2) cm^-4, or None if there are none (Eq. E2)."""
+        ...
+
+    def change_charges(
+        self,
+        moved: Any,
+        populations: NDArray[np.float64],
+        collisions: CollisionOperator,
+        frame: LevelFrame,
+        h: float,
+        /,
+    ) -> None:
+        """Add what has moved, and what collisions made over h cm, to the charges that the alignment holds."""
+        ...
+
+    def undo_charges(self) -> None:
+        """Put charges and multipliers before the last ``change_charges`` back."""
         ...
 
 
@@ -163,6 +188,7 @@ class Stepper:
             # the host may try again, with a shorter step
             self.scheme.undo(state, old)
             state.moments[:] = moments
+            mixing.undo_charges()
             raise
 
     def _advance(
@@ -179,48 +205,42 @@ class Stepper:
         boundary = scheme.boundary(state)
         b = scheme.upwind_fraction(collisions, frame)
         explicit, implicit = self.advection.split_redistribution(h)
-        old, first, second, advected = self._arrays(carried.shape)
+        old, advected = self._arrays(carried.shape)
         divided = scheme.divided
+        exchange = self.exchange
+        cells = carried.shape[0]
+        before, after, added = (np.empty((cells, len(QUANTITIES))) for _ in range(3))
+        content(old, scheme.diagonal, exchange.weight_0, exchange.number, exchange.energy, before)
 
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
-        flux_1, fixed_1 = self._advect(b, boundary, explicit, first)
-        combine(old.reshape(-1), h, first.reshape(-1), advected.reshape(-1))
+        flux_1, fixed_1 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=False)
+        flow_1 = mixing.charge_flow(scheme.ghosted, b, self.second_order)
         with collective(comm):
             fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
-        flux_2, fixed_2 = self._advect(b, boundary, explicit, second)
-        combine_two(old.reshape(-1), 0.5 * h, first.reshape(-1), second.reshape(-1), advected.reshape(-1))
+        flux_2, fixed_2 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=True)
+        flow_2 = mixing.charge_flow(scheme.ghosted, b, self.second_order)
         with collective(comm):
             fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
-        collided = np.empty(carried.shape[:4])
-        trace_difference(carried, advected, scheme.diagonal, collided)
-        # turning in angle is no exchange of momentum with matter
-        if implicit.any():
-            # such cells are few and lie at the centre
-            last = int(np.flatnonzero(implicit.any(axis=1))[-1]) + 1
-            angular_sweep.subtract_redistribution(
-                self._trace(carried[:last]),
-                h,
-                implicit[:last],
-                self.advection.diamond,
-                self.advection.volume[:last],
-                collided[:last],
-            )
+        collided = self._collided(carried, advected, h, implicit)
 
         # corrections: occupations stay in [0, 1]
         scheme.store(state)
-        added = np.empty(carried.shape[:4])
-        negative, above = clip_occupations(state.owned, added)
+        negative, above = clip_occupations(
+            state.owned, exchange.weight_0, exchange.number, exchange.energy, after, added
+        )
 
-        # alignment, Eq. (14)
+        # alignment, Eq. (14), with the conserved charges where they are now
+        moved = None if flow_1 is None else 0.5 * h * (flow_1 + flow_2)
+        mixing.change_charges(moved, state.owned, collisions, frame, h)
         frame = mixing.align(state.owned, state.moments)
 
         # ledger and sources
         ledger = StepLedger(
-            before=self._content(old, scheme.diagonal),
-            after=self._content(state.owned, _LEVELS),
-            collisions=self._totals(collided),
+            before=self._total(before),
+            after=self._total(after),
+            collisions=self._total(collided[:, :3]),
             inflow=self._inflow(0.5 * h * (flux_1 + flux_2)),
-            corrections=self._totals(added) if negative or above else dict.fromkeys(QUANTITIES, 0.0),
+            corrections=self._total(added),
             counts={
                 "negative": negative,
                 "above one": above,
@@ -229,29 +249,48 @@ class Stepper:
             },
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
         )
-        sources = self.exchange.sources(collided / h)
+        sources = self._sources(collided / h)
         state.time += dt
         state.step += 1
         return StepResult(sources, ledger), frame
 
     def _arrays(self, shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
         if not self._scratch or self._scratch[0].shape != shape:
-            self._scratch = [np.empty(shape) for _ in range(4)]
+            self._scratch = [np.empty(shape) for _ in range(2)]
         return self._scratch
 
     def _advect(
         self,
+        mixing: Mixing,
         b: NDArray[np.float64],
         boundary: Boundary,
         redistribution: NDArray[np.float64],
+        start: NDArray[np.float64],
+        h: float,
         out: NDArray[np.float64],
+        *,
+        mean: bool,
     ) -> tuple[NDArray[np.float64], int]:
-        """Fill out with A n; return what enters through the ends of the mesh, (direction, species, group)."""
+        """One stage into out; return what enters through the ends of the mesh, (direction, species, group)."""
         ghosted = self.scheme.ghosted
         self.advection.fill_ghosts(ghosted, boundary)
-        inner, outer, fixed = self.advection.rate(
-            ghosted, b, out, second_order=self.second_order, fix_up=self.scheme.positive, redistribution=redistribution
-        )
+        ends, fixed = [], 0
+        for cells, view, fraction in mixing.views(ghosted, b):
+            inner, outer, added = self.advection.advance(
+                view,
+                fraction,
+                start[cells],
+                h,
+                out[cells],
+                mean=mean,
+                second_order=self.second_order,
+                fix_up=self.scheme.positive,
+                redistribution=redistribution,
+                cells=cells,
+            )
+            ends += [inner, outer]
+            fixed += added
+        inner, outer = ends[0], ends[-1]
         entering = np.zeros_like(inner)
         if self.decomposition.is_first:
             entering += inner
@@ -265,15 +304,42 @@ class Stepper:
         trace(carried, self.scheme.diagonal, out)
         return out
 
-    def _content(self, carried: NDArray[np.float64], diagonal: NDArray[np.int64]) -> dict[str, float]:
-        out = np.empty((carried.shape[0], len(QUANTITIES)))
+    def _collided(
+        self, after: NDArray[np.float64], before: NDArray[np.float64], h: float, redistribution: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Gain of the last collisions, (cell, 4) cm^-3: energy in MeV, both numbers, energy times direction cosine."""
         exchange = self.exchange
-        content(carried, diagonal, exchange.weight_0, exchange.number, exchange.energy, out)
-        return dict(zip(QUANTITIES, (float(x) for x in self.cell_volume @ out), strict=True))
+        out = np.empty((after.shape[0], 4))
+        weights = exchange.weight_0, exchange.weight_1, exchange.number, exchange.energy
+        difference_moments(after, before, self.scheme.diagonal, *weights, out)
+        turning = np.flatnonzero(redistribution.any(axis=1))
+        if turning.size:
+            # turning in angle is no exchange of momentum with matter; such cells are few and lie at the centre
+            last = int(turning[-1]) + 1
+            turned, moved = np.zeros(after[:last].shape[:4]), np.empty((last, 4))
+            angular_sweep.subtract_redistribution(
+                self._trace(after[:last]),
+                h,
+                redistribution[:last],
+                self.advection.diamond,
+                self.advection.volume[:last],
+                turned,
+            )
+            trace_moments(turned, exchange.weight_0[:last], exchange.weight_1[:last], *weights[2:], moved)
+            out[:last] += moved
+        return out
 
-    def _totals(self, trace: NDArray[np.float64]) -> dict[str, float]:
-        content = self.exchange.content(trace)
-        return {name: float(self.cell_volume @ content[name]) for name in QUANTITIES}
+    def _sources(self, collision_term: NDArray[np.float64]) -> Sources:
+        """Exchange.sources for the moments (cell, 4) of a collision term in cm^-1."""
+        energy, neutrinos, antineutrinos, forward = np.ascontiguousarray(collision_term.T)
+        return Sources(
+            -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
+            -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
+            -ERG_PER_MEV * forward,
+        )
+
+    def _total(self, by_cell: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(QUANTITIES, (float(x) for x in self.cell_volume @ by_cell), strict=True))
 
     def _inflow(self, entering: NDArray[np.float64]) -> dict[str, float]:
         by_group = entering.sum(axis=0)
@@ -285,4 +351,3 @@ class Stepper:
 
 
 QUANTITIES = ("energy", "neutrinos", "antineutrinos")
-_LEVELS = np.arange(LEVELS)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+# What _divergence makes of the rate.
+RATE, FORWARD, MEAN = 0, 1, 2
+
 
 @njit(cache=True, error_model="numpy")
 def upwind_fraction(opacity, width, floor, out):
-    """b = max(1/2, 1/(1 + tau/floor)), tau = the smaller opacity * width of the two cells at a face.
+    """b = max(1/2, floor/(floor + tau)), tau = the smaller opacity * width of the two cells at a face.
 
     opacity[cell + 2, entry] and width[cell + 2] hold one ghost cell on each side; out[face, entry]. A ghost
     cell without matter gives b = 1 (upwind), as a free surface needs.
@@ -20,8 +23,10 @@ def upwind_fraction(opacity, width, floor, out):
     faces, entries = out.shape
     for f in range(faces):
         for e in range(entries):
-            tau = min(opacity[f, e] * width[f], opacity[f + 1, e] * width[f + 1])
-            out[f, e] = max(0.5, 1.0 / (1.0 + tau / floor))
+            left, right = opacity[f, e] * width[f], opacity[f + 1, e] * width[f + 1]
+            tau = left if left < right else right
+            fraction = floor / (floor + tau)
+            out[f, e] = fraction if fraction > 0.5 else 0.5
 
 
 @njit(cache=True, error_model="numpy")
@@ -62,57 +67,99 @@ def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_
     inner_flux, outer_flux[direction, entry]: a f on the first and last face. With ``fix_up`` a negative
     diamond value between two directions is replaced by zero; returns how many were.
     """
+    return _divergence(
+        f, halo, b, area, gamma, diamond, volume, second_order, fix_up, RATE, out, 1.0, out, inner_flux, outer_flux
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def advance(
+    f, halo, b, area, gamma, diamond, volume, second_order, fix_up, start, h, out, inner_flux, outer_flux
+):  # fmt: skip
+    """out = start + h A f with A f as `flux_divergence` gives it; returns the same."""
+    return _divergence(
+        f, halo, b, area, gamma, diamond, volume, second_order, fix_up, FORWARD, start, h, out, inner_flux, outer_flux
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def advance_mean(
+    f, halo, b, area, gamma, diamond, volume, second_order, fix_up, start, h, out, inner_flux, outer_flux
+):  # fmt: skip
+    """out = (start + out)/2 + h/2 A f: with out = start + h A f* given, start + h (A f* + A f)/2."""
+    return _divergence(
+        f, halo, b, area, gamma, diamond, volume, second_order, fix_up, MEAN, start, 0.5 * h, out, inner_flux,
+        outer_flux,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _divergence(
+    f, halo, b, area, gamma, diamond, volume, second_order, fix_up, kind, start, h, out, inner_flux, outer_flux
+):  # fmt: skip
     cells, directions, entries = out.shape
     fixed = 0
+    # Loops that write one or two rows, indexed without views: the compiler vectorises only what it can check for
+    # overlap, and counts references to views.
     here = np.empty(entries)
-    below = np.empty(entries)
-    above = np.empty(entries)
-    # cell by cell, so that the few cells whose values a face needs stay in the cache
+    rate = np.empty(entries)
+    edge = np.empty((2, entries))
     for m in range(directions):
         face_values(f, halo, 0, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
         for e in range(entries):
             inner_flux[m, e] = area[0, m] * here[e]
             outer_flux[m, e] = inner_flux[m, e]
-    for i in range(cells):
-        for m in range(directions):
-            face_values(f, halo, i + 1, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
-            row, passed = out[i, m], outer_flux[m]
-            a, inverse = area[i + 1, m], 1.0 / volume[i, m]
-            for e in range(entries):
-                flux = a * here[e]
-                row[e] = (passed[e] - flux) * inverse
-                passed[e] = flux
+    # cell by cell, so that the few cells whose values a face needs stay in the cache
     for i in range(cells):
         redistributes = False
         for m in range(directions + 1):
             if gamma[i, m] != 0.0:
                 redistributes = True
-        if not redistributes:
-            continue
-        cell = f[halo + i]
-        for e in range(entries):
-            below[e] = cell[0, e]
+        c = halo + i
         for m in range(directions):
-            low, high = gamma[i, m], gamma[i, m + 1]
-            inverse = 1.0 / volume[i, m]
-            d = diamond[m]
-            row = out[i, m]
-            starts = low == 0.0
-            if starts:
-                # nothing flows in: the first edge lies between two directions, for a start that does not oscillate
-                following = min(m + 1, directions - 1)
-                for e in range(entries):
-                    above[e] = d * cell[m, e] + (1.0 - d) * cell[following, e]
-                    if fix_up and above[e] > 2.0 * cell[m, e]:
+            face_values(f, halo, i + 1, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
+            a, inverse = area[i + 1, m], h / volume[i, m]
+            for e in range(entries):
+                flux = a * here[e]
+                rate[e] = (outer_flux[m, e] - flux) * inverse
+                outer_flux[m, e] = flux
+            if redistributes:
+                below, above = m % 2, (m + 1) % 2
+                if m == 0:
+                    for e in range(entries):
+                        edge[below, e] = f[c, 0, e]
+                d = diamond[m]
+                if gamma[i, m] == 0.0:
+                    # nothing flows in: the first edge lies between two directions, for a start that does not oscillate
+                    following = min(m + 1, directions - 1)
+                    for e in range(entries):
+                        edge[above, e] = d * f[c, m, e] + (1.0 - d) * f[c, following, e]
+                    if fix_up:
                         # a steep start must not take out more than there is
-                        above[e] = 2.0 * cell[m, e]
-            for e in range(entries):
-                value = above[e] if starts else (cell[m, e] - (1.0 - d) * below[e]) / d
-                if fix_up and value < 0.0:
-                    fixed += 1
-                    value = 0.0
-                above[e] = value
-                row[e] += (low * below[e] - high * value) * inverse
-            for e in range(entries):
-                below[e] = above[e]
+                        for e in range(entries):
+                            most = 2.0 * f[c, m, e]
+                            value = edge[above, e]
+                            edge[above, e] = most if value > most else value
+                else:
+                    part, rest = 1.0 / d, (1.0 - d) / d
+                    for e in range(entries):
+                        edge[above, e] = part * f[c, m, e] - rest * edge[below, e]
+                if fix_up:
+                    for e in range(entries):
+                        fixed += edge[above, e] < 0.0
+                    for e in range(entries):
+                        value = edge[above, e]
+                        edge[above, e] = 0.0 if value < 0.0 else value
+                low, high = gamma[i, m] * inverse, gamma[i, m + 1] * inverse
+                for e in range(entries):
+                    rate[e] += low * edge[below, e] - high * edge[above, e]
+            if kind == RATE:
+                for e in range(entries):
+                    out[i, m, e] = rate[e]
+            elif kind == FORWARD:
+                for e in range(entries):
+                    out[i, m, e] = start[i, m, e] + rate[e]
+            else:
+                for e in range(entries):
+                    out[i, m, e] = 0.5 * (start[i, m, e] + out[i, m, e]) + rate[e]
     return fixed

@@ -15,13 +15,53 @@ from numba import njit
 
 from .alignment_newton import CONVERGED, newton, solve_dense
 from .alignment_residual import HUGE, SQRT1_2, SQRT2, SQRT2_3, from_coordinates
+from .hermitian import LANES
 from .mixing import ray_hamiltonian
 
 LOCK_ANGLE = 1.0e-7
+# With two flavours the second order is known as well, and what is left out is of fourth order.
+LOCK_ANGLE_2 = 1.0e-4
 # Relative accuracy of the gaps that D_ex (itself at most LOCK_ANGLE) is computed with.
 GAP_ACCURACY = 1.0e-6
 EQUAL = 1.0e-14
 MAX_PASSES = 5
+# Rows of the work array of two flavours: vacuum part, population differences, and sums over rays.
+VZ, VX, VY, NU, BAR, Z0, Z1, T0, T1, S0, S1, S0_MU, S1_MU = range(13)
+ROWS_2 = 13
+
+
+@njit(cache=True, error_model="numpy")
+def _ray_2(populations, m, z0, hx, hy, sign, w0, w1, mu, lane):
+    """Add one ray to the sums in lane; sign is that of h_z for all groups and both species."""
+    groups = populations.shape[2]
+    a0, a1, t0, t1 = sign * w0, sign * w1, sign * w0 * mu, sign * w1 * mu
+    for block in range(lane.shape[0]):
+        start = block * LANES
+        for i in range(min(LANES, groups - start)):
+            lane[block, NU * LANES + i] = populations[m, 0, start + i, 1] - populations[m, 0, start + i, 0]
+            lane[block, BAR * LANES + i] = populations[m, 1, start + i, 1] - populations[m, 1, start + i, 0]
+        for i in range(LANES):
+            vz, vx, vy = lane[block, VZ * LANES + i], lane[block, VX * LANES + i], lane[block, VY * LANES + i]
+            plus, minus = z0 + vz, z0 - vz
+            # one division for both species
+            inverse = 1.0 / (plus * minus)
+            over_plus, over_minus = minus * inverse, plus * inverse
+            px, py, qx, qy = hx + vx, hy + vy, hx - vx, hy - vy
+            # h_z/|h| to the second order of tan = |h_t/h_z|
+            nu = lane[block, NU * LANES + i] * (1.0 - 0.5 * (px * px + py * py) * over_plus * over_plus)
+            bar = lane[block, BAR * LANES + i] * (1.0 - 0.5 * (qx * qx + qy * qy) * over_minus * over_minus)
+            z = nu - bar
+            nu *= over_plus
+            bar *= over_minus
+            both, slope = nu + bar, nu - bar
+            lane[block, Z0 * LANES + i] += a0 * z
+            lane[block, Z1 * LANES + i] += a1 * z
+            lane[block, T0 * LANES + i] += a0 * both
+            lane[block, T1 * LANES + i] += a1 * both
+            lane[block, S0 * LANES + i] += a0 * slope
+            lane[block, S1 * LANES + i] += a1 * slope
+            lane[block, S0_MU * LANES + i] += t0 * slope
+            lane[block, S1_MU * LANES + i] += t1 * slope
 
 
 @njit(cache=True, error_model="numpy")
@@ -31,80 +71,67 @@ def locked_2(
 ):  # fmt: skip
     """Two flavours: D of a flavour-locked cell into the coordinates x (6), which hold the guess.
 
-    rho_z = s (n_1 - n_0)/2 and rho_t = s (n_1 - n_0)/2 h_t/h_z with s the sign of h_z; D_t is linear in itself.
+    rho_z = s (n_1 - n_0)/2 (1 - |h_t|^2/2 h_z^2) and rho_t = rho_z h_t/h_z with s the sign of h_z; the guess gives h_z
+    and the second-order factor, and D_t is then linear in itself.
     Returns (locked or not, passes, bound on the relative residual); x is unchanged if the cell is not locked.
     """
+    groups = number_weight.size
     moments = np.empty((2, 4))
     trace = np.zeros(2)
     base = np.empty(9)
     y = x.copy()
+    lane = np.zeros(((groups + LANES - 1) // LANES, ROWS_2 * LANES))
+    off = 0.0
+    farthest = 0.0
+    for g in range(groups):
+        block, i = g // LANES, g % LANES
+        lane[block, VZ * LANES + i] = 0.5 * (vacuum[g, 0] - vacuum[g, 1])
+        lane[block, VX * LANES + i] = vacuum[g, 2]
+        lane[block, VY * LANES + i] = vacuum[g, 3]
+        farthest = max(farthest, abs(lane[block, VZ * LANES + i]))
+        off = max(off, abs(vacuum[g, 2]) + abs(vacuum[g, 3]))
     for passes in range(1, MAX_PASSES + 1):
         from_coordinates(y, trace, 2, moments)
-        z_sum_0 = 0.0
-        z_sum_1 = 0.0
-        x_sum_0 = 0.0
-        x_sum_1 = 0.0
-        y_sum_0 = 0.0
-        y_sum_1 = 0.0
-        a00 = 0.0
-        a01 = 0.0
-        a10 = 0.0
-        a11 = 0.0
         gap = HUGE
         coupling = 0.0
+        guessed = 0.0
+        if passes > 1:
+            lane[:, Z0 * LANES :] = 0.0
         for m in range(direction_cosine.size):
             mu = direction_cosine[m]
             ray_hamiltonian(moments, mu, potential, beta, strength, shift, 2, base)
-            z0 = 0.5 * (base[0] - base[1])
-            guess = abs(base[2]) + abs(base[3])
-            shift_x = shift[0, 2] - mu * shift[1, 2]
-            shift_y = shift[0, 3] - mu * shift[1, 3]
-            pz = 0.0
-            px = 0.0
-            py = 0.0
-            slope = 0.0
-            for g in range(number_weight.size):
-                vz = 0.5 * (vacuum[g, 0] - vacuum[g, 1])
-                vx = vacuum[g, 2]
-                vy = vacuum[g, 3]
-                off = abs(vx) + abs(vy)
-                plus = z0 + vz
-                minus = z0 - vz
-                closest = min(abs(plus), abs(minus))
-                if not (closest > 0.0 and off + guess <= 2.0 * LOCK_ANGLE * closest):
-                    return False, passes, 0.0
-                gap = min(gap, closest)
-                coupling = max(coupling, off)
-                half = 0.5 * number_weight[g]
-                nu = half * (populations[m, 0, g, 1] - populations[m, 0, g, 0])
-                bar = half * (populations[m, 1, g, 1] - populations[m, 1, g, 0])
-                pz += nu if plus > 0.0 else -nu
-                pz -= bar if minus > 0.0 else -bar
-                # One division for both species.
-                inverse = 1.0 / (abs(plus) * abs(minus))
-                nu *= abs(minus) * inverse
-                bar *= abs(plus) * inverse
-                slope += nu - bar
-                px += (nu + bar) * vx
-                py += (nu + bar) * vy
-            w0 = weight_0[m]
-            w1 = weight_1[m]
-            px += slope * shift_x
-            py += slope * shift_y
-            z_sum_0 += w0 * pz
-            z_sum_1 += w1 * pz
-            x_sum_0 += w0 * px
-            x_sum_1 += w1 * px
-            y_sum_0 += w0 * py
-            y_sum_1 += w1 * py
-            slope *= strength
-            a00 += w0 * slope
-            a01 -= w0 * mu * slope
-            a10 += w1 * slope
-            a11 -= w1 * mu * slope
-            coupling = max(coupling, abs(shift_x) + abs(shift_y))
-        a00 = 1.0 - a00
-        a11 = 1.0 - a11
+            z = 0.5 * (base[0] - base[1])
+            # no group and neither species is closer; h_z has the same sign in all of them
+            closest = abs(z) - farthest
+            guess = off + abs(base[2]) + abs(base[3])
+            if not (closest > 0.0 and guess <= 2.0 * LOCK_ANGLE_2 * closest):
+                return False, passes, 0.0
+            gap = min(gap, closest)
+            guessed = max(guessed, guess / closest)
+            coupling = max(coupling, abs(shift[0, 2] - mu * shift[1, 2]) + abs(shift[0, 3] - mu * shift[1, 3]))
+            _ray_2(populations, m, z, base[2], base[3], 1.0 if z > 0.0 else -1.0, weight_0[m], weight_1[m], mu, lane)
+        z_sum_0 = z_sum_1 = x_sum_0 = x_sum_1 = y_sum_0 = y_sum_1 = s_0 = s_1 = s_0_mu = s_1_mu = 0.0
+        for g in range(groups):
+            block, i = g // LANES, g % LANES
+            half = 0.5 * number_weight[g]
+            t_0, t_1 = half * lane[block, T0 * LANES + i], half * lane[block, T1 * LANES + i]
+            z_sum_0 += half * lane[block, Z0 * LANES + i]
+            z_sum_1 += half * lane[block, Z1 * LANES + i]
+            x_sum_0 += t_0 * vacuum[g, 2]
+            x_sum_1 += t_1 * vacuum[g, 2]
+            y_sum_0 += t_0 * vacuum[g, 3]
+            y_sum_1 += t_1 * vacuum[g, 3]
+            s_0 += half * lane[block, S0 * LANES + i]
+            s_1 += half * lane[block, S1 * LANES + i]
+            s_0_mu += half * lane[block, S0_MU * LANES + i]
+            s_1_mu += half * lane[block, S1_MU * LANES + i]
+        x_sum_0 += s_0 * shift[0, 2] - s_0_mu * shift[1, 2]
+        x_sum_1 += s_1 * shift[0, 2] - s_1_mu * shift[1, 2]
+        y_sum_0 += s_0 * shift[0, 3] - s_0_mu * shift[1, 3]
+        y_sum_1 += s_1 * shift[0, 3] - s_1_mu * shift[1, 3]
+        # (1 - strength s_0) D_0 + strength s_0_mu D_1 = sum_0, -strength s_1 D_0 + (1 + strength s_1_mu) D_1 = sum_1
+        a00, a01 = 1.0 - strength * s_0, -strength * s_0_mu
+        a10, a11 = strength * s_1, 1.0 + strength * s_1_mu
         determinant = a00 * a11 - a01 * a10
         if not abs(determinant) > 1.0e-6 * (abs(a00 * a11) + abs(a01 * a10)):
             return False, passes, 0.0
@@ -113,20 +140,23 @@ def locked_2(
         y0 = (a11 * y_sum_0 + a01 * y_sum_1) / determinant
         y1 = (a00 * y_sum_1 + a10 * y_sum_0) / determinant
         change = 2.0 * abs(strength) * (abs(SQRT1_2 * y[0] - z_sum_0) + abs(SQRT1_2 * y[3] - z_sum_1))
-        coupling = 2.0 * coupling + abs(strength) * (abs(x0) + abs(x1) + abs(y0) + abs(y1))
+        turned = abs(SQRT1_2 * y[1] - x0) + abs(SQRT1_2 * y[4] - x1)
+        turned = abs(strength) * (turned + abs(SQRT1_2 * y[2] - y0) + abs(SQRT1_2 * y[5] - y1))
+        angle = (coupling + off + abs(strength) * (abs(x0) + abs(x1) + abs(y0) + abs(y1))) / gap
         y[0] = SQRT2 * z_sum_0
         y[1] = SQRT2 * x0
         y[2] = SQRT2 * y0
         y[3] = SQRT2 * z_sum_1
         y[4] = SQRT2 * x1
         y[5] = SQRT2 * y1
-        if change <= GAP_ACCURACY * gap:
-            angle = 0.5 * coupling / gap
-            if not angle <= 2.0 * LOCK_ANGLE:
-                return False, passes, 0.0
+        if not angle <= 4.0 * LOCK_ANGLE_2:
+            return False, passes, 0.0
+        angle = max(angle, guessed)
+        error = 1.5 * angle * (change + turned) / gap + angle**4
+        if change <= GAP_ACCURACY * gap and error <= 0.3 * tolerance:
             for k in range(6):
                 x[k] = y[k]
-            return True, passes, angle * (angle + change / gap)
+            return True, passes, error
     return False, MAX_PASSES, 0.0
 
 

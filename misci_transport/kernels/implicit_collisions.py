@@ -14,7 +14,7 @@ from numba import njit
 
 from .angular_sweep import sweep
 from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
-from .plain_collisions import entry_rates, plain_swept_update, plain_update
+from .plain_collisions import plain_cell
 from .plain_mixed import plain_mixed_cell
 
 _MOST_PARTS = 64  # implicit steps that a failing one is divided into at most
@@ -217,30 +217,24 @@ def implicit_cell(
     for m in range(directions + 1):
         swept = swept or gamma[m] != 0.0
     if not coupled and not is_mixed:
-        entries = species * groups * levels
-        up, turn = np.empty(entries), np.empty(entries)
-        back_0, back_1 = np.empty(entries), np.empty(entries)
-        entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1)
-        flat_start, flat_f = start.reshape((directions, entries)), f.reshape((directions, entries))
-        if swept:
-            fixed = plain_swept_update(
-                flat_start,
-                weight_0,
-                weight_1,
-                cosine,
-                h,
-                up,
-                turn,
-                back_0,
-                back_1,
-                gamma,
-                diamond,
-                volume,
-                flat_f,
-            )
-            return 1, fixed
-        plain_update(flat_start, weight_0, weight_1, cosine, up, turn, back_0, back_1, flat_f)
-        return 1, 0
+        fixed = plain_cell(
+            start,
+            weight_0,
+            weight_1,
+            cosine,
+            h,
+            emissivity,
+            absorption,
+            scattering_0,
+            scattering_1,
+            component,
+            gamma,
+            diamond,
+            volume,
+            np.empty((4, species * groups * levels)),
+            f,
+        )
+        return 1, fixed
     gain = np.zeros((species, 2, groups, components))
     loss = np.zeros((species, 2, groups, components))
     moments = np.zeros((species, 2, groups, components))
@@ -397,8 +391,32 @@ def implicit_cells(
     Where the iteration fails the step is divided into 4, 16 or 64 implicit ones; substeps[cell] counts them.
     """
     fixed = 0
+    nothing = np.zeros((1, 1, 1, 1, DIAGONAL))
+    rates = np.empty((4, f[0, 0].size))
     for i in range(start.shape[0]):
-        row = projector[mixed[i]] if mixed[i] >= 0 else np.zeros((1, 1, 1, 1, DIAGONAL))
+        if kind.shape[0] == 0 and mixed[i] < 0:
+            # solved at once
+            fixed += plain_cell(
+                start[i],
+                weight_0[i],
+                weight_1[i],
+                cosine[i],
+                h,
+                emissivity[i],
+                absorption[i],
+                scattering_0[i],
+                scattering_1[i],
+                component[i],
+                gamma[i],
+                diamond,
+                volume[i],
+                rates,
+                f[i],
+            )
+            iterations[i] = 1
+            substeps[i] = 1
+            continue
+        row = projector[mixed[i]] if mixed[i] >= 0 else nothing
         parts = 1
         while parts <= _MOST_PARTS:
             origin = start[i]

@@ -11,8 +11,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .angular_sweep import sweep
-
 
 @njit(cache=True, error_model="numpy")
 def entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1):
@@ -35,7 +33,7 @@ def entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component
 def plain_update(start, weight_0, weight_1, cosine, up, turn, back_0, back_1, f):
     """Fill f[direction, entry] for start[direction, entry] without angular redistribution."""
     directions, entries = start.shape
-    mean, flux = np.zeros(entries), np.zeros(entries)
+    mean, flux, inverse = np.zeros(entries), np.zeros(entries), np.empty(entries)
     zeroth = first = second = 0.0
     for m in range(directions):
         w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
@@ -50,46 +48,72 @@ def plain_update(start, weight_0, weight_1, cosine, up, turn, back_0, back_1, f)
         a, b = turn[e] - back_0[e] * zeroth, -back_1[e] * first
         c, d = -back_0[e] * first, turn[e] - back_1[e] * second
         right_0, right_1 = mean[e] + up[e] * zeroth, flux[e] + up[e] * first
-        determinant = a * d - b * c
-        mean[e] = up[e] + back_0[e] * (d * right_0 - b * right_1) / determinant
-        flux[e] = back_1[e] * (a * right_1 - c * right_0) / determinant
+        determinant = 1.0 / (a * d - b * c)
+        mean[e] = up[e] + back_0[e] * (d * right_0 - b * right_1) * determinant
+        flux[e] = back_1[e] * (a * right_1 - c * right_0) * determinant
+    for e in range(entries):
+        inverse[e] = 1.0 / turn[e]
     for m in range(directions):
         mu = cosine[m]
         for e in range(entries):
-            f[m, e] = (start[m, e] + mean[e] + mu * flux[e]) / turn[e]
+            f[m, e] = (start[m, e] + mean[e] + mu * flux[e]) * inverse[e]
 
 
 @njit(cache=True, error_model="numpy")
-def _sweep_entries(source, add, tilt, turn, cosine, h, gamma, diamond, volume, out):
-    """kernels.angular_sweep.sweep for every entry: source[direction, entry] + add[entry] + tilt mu on the right."""
-    directions, entries = out.shape
-    below = np.zeros(entries)
+def _step_up(source, add, constant, mix, rest, part, inverse, below, out):
+    """One direction of a sweep: out, and the half value above it in place of the one below."""
+    for e in range(out.size):
+        value = (source[e] + add[e] + constant + mix * below[e]) * inverse[e]
+        out[e] = value
+        below[e] = part * value - rest * below[e]
+
+
+@njit(cache=True, error_model="numpy")
+def _start_up(source, following, add, constant, constant_2, d, a, b, c, last, inverse, below, out):
+    """The first direction of a sweep, solved together with the second."""
+    for e in range(out.size):
+        right, right_2 = source[e] + add[e] + constant, following[e] + add[e] + constant_2
+        value = (last[e] * right - b * right_2) * inverse[e]
+        out[e] = value
+        below[e] = d * value + (1.0 - d) * (a[e] * right_2 - c * right) * inverse[e]
+
+
+@njit(cache=True, error_model="numpy")
+def _sweep_entries(start, up, turn, cosine, h, gamma, diamond, volume, f, flat, tilted):
+    """kernels.angular_sweep.sweep for every entry, with start + up, one and the direction cosine on the right."""
+    directions, entries = f.shape
+    zero, one, inverse = np.zeros(entries), np.ones(entries), np.empty(entries)
+    a, last = np.empty(entries), np.empty(entries)
+    below, below_flat, below_tilted = np.zeros(entries), np.zeros(entries), np.zeros(entries)
     for m in range(directions):
         low, high, d = h * gamma[m] / volume[m], h * gamma[m + 1] / volume[m], diamond[m]
-        constant = tilt * cosine[m]
-        if low == 0.0 and (high == 0.0 or m + 1 == directions):
-            for e in range(entries):
-                out[m, e] = (source[m, e] + add[e] + constant) / (turn[e] + high)
-                below[e] = out[m, e]
-        elif low == 0.0:
+        mu = cosine[m]
+        if low == 0.0 and high != 0.0 and m + 1 < directions:
             low_2, high_2, d_2 = h * gamma[m + 1] / volume[m + 1], h * gamma[m + 2] / volume[m + 1], diamond[m + 1]
-            following = tilt * cosine[m + 1]
+            mu_2 = cosine[m + 1]
             carried = low_2 + high_2 * (1.0 - d_2) / d_2
             b, c = high * (1.0 - d), -carried * d
+            own, other = high * d, high_2 / d_2 - carried * (1.0 - d)
             for e in range(entries):
-                right, right_2 = source[m, e] + add[e] + constant, source[m + 1, e] + add[e] + following
-                a = turn[e] + high * d
-                last = turn[e] + high_2 / d_2 - carried * (1.0 - d)
-                determinant = a * last - b * c
-                value = (last * right - b * right_2) / determinant
-                out[m, e] = value
-                below[e] = d * value + (1.0 - d) * (a * right_2 - c * right) / determinant
+                a[e] = turn[e] + own
+            for e in range(entries):
+                last[e] = turn[e] + other
+            for e in range(entries):
+                inverse[e] = 1.0 / (a[e] * last[e] - b * c)
+            _start_up(start[m], start[m + 1], up, 0.0, 0.0, d, a, b, c, last, inverse, below, f[m])
+            _start_up(zero, zero, one, 0.0, 0.0, d, a, b, c, last, inverse, below_flat, flat[m])
+            _start_up(zero, zero, zero, mu, mu_2, d, a, b, c, last, inverse, below_tilted, tilted[m])
+            continue
+        if low == 0.0:
+            # nothing turns into this direction, nor beyond it: an equation of its own
+            mix, part, rest, loss = 0.0, 1.0, 0.0, high
         else:
-            mix, scaled, rest = low + high * (1.0 - d) / d, high / d, 1.0 - d
-            for e in range(entries):
-                value = (source[m, e] + add[e] + constant + mix * below[e]) / (turn[e] + scaled)
-                out[m, e] = value
-                below[e] = (value - rest * below[e]) / d
+            mix, part, rest, loss = low + high * (1.0 - d) / d, 1.0 / d, (1.0 - d) / d, high / d
+        for e in range(entries):
+            inverse[e] = 1.0 / (turn[e] + loss)
+        _step_up(start[m], up, 0.0, mix, rest, part, inverse, below, f[m])
+        _step_up(zero, one, 0.0, mix, rest, part, inverse, below_flat, flat[m])
+        _step_up(zero, zero, mu, mix, rest, part, inverse, below_tilted, tilted[m])
 
 
 @njit(cache=True, error_model="numpy")
@@ -100,22 +124,15 @@ def plain_swept_update(start, weight_0, weight_1, cosine, h, up, turn, back_0, b
     """
     directions, entries = start.shape
     negative = np.zeros(entries, dtype=np.bool_)
-    nothing = np.zeros((directions, entries))
-    zero, one = np.zeros(entries), np.ones(entries)
+    zero, one = np.empty(entries), np.empty(entries)
     flat, tilted = np.empty((directions, entries)), np.empty((directions, entries))
-    _sweep_entries(start, up, 0.0, turn, cosine, h, gamma, diamond, volume, f)
-    _sweep_entries(nothing, one, 0.0, turn, cosine, h, gamma, diamond, volume, flat)
-    _sweep_entries(nothing, zero, 1.0, turn, cosine, h, gamma, diamond, volume, tilted)
+    _sweep_entries(start, up, turn, cosine, h, gamma, diamond, volume, f, flat, tilted)
     sums = np.zeros((6, entries))
     for m in range(directions):
         w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
-        for e in range(entries):
-            sums[0, e] += w0 * f[m, e]
-            sums[1, e] += w0 * flat[m, e]
-            sums[2, e] += w0 * tilted[m, e]
-            sums[3, e] += w1 * f[m, e]
-            sums[4, e] += w1 * flat[m, e]
-            sums[5, e] += w1 * tilted[m, e]
+        _add_both(f[m], w0, w1, sums[0], sums[3])
+        _add_both(flat[m], w0, w1, sums[1], sums[4])
+        _add_both(tilted[m], w0, w1, sums[2], sums[5])
     for e in range(entries):
         a, b = 1.0 - back_0[e] * sums[1, e], -back_1[e] * sums[2, e]
         c, d = -back_0[e] * sums[4, e], 1.0 - back_1[e] * sums[5, e]
@@ -123,34 +140,76 @@ def plain_swept_update(start, weight_0, weight_1, cosine, h, up, turn, back_0, b
         zero[e] = back_0[e] * (d * sums[0, e] - b * sums[3, e]) / determinant
         one[e] = back_1[e] * (a * sums[3, e] - c * sums[0, e]) / determinant
     for m in range(directions):
+        row, row_flat, row_tilted = f[m], flat[m], tilted[m]
         for e in range(entries):
-            f[m, e] += zero[e] * flat[m, e] + one[e] * tilted[m, e]
-            negative[e] = negative[e] or f[m, e] < 0.0
+            row[e] += zero[e] * row_flat[e] + one[e] * row_tilted[e]
+        for e in range(entries):
+            negative[e] |= row[e] < 0.0
     fixed = 0
     for e in range(entries):
         if negative[e]:
             fixed += 1
-            _upwind_entry(start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, e, f)
+            _upwind_entry(
+                start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, volume, e, flat, tilted, f
+            )  # fmt: skip
     return fixed
 
 
 @njit(cache=True, error_model="numpy")
-def _upwind_entry(start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, e, f):
-    """Solve entry e with upwind values in angle, which keep it positive."""
-    directions = start.shape[0]
-    turnover = np.full(directions, turn[e])
-    free, flat, tilted = np.empty(directions), np.empty(directions), np.empty(directions)
-    sweep(start[:, e] + up[e], turnover, h, gamma, diamond, volume, True, free)
-    sweep(np.ones(directions), turnover, h, gamma, diamond, volume, True, flat)
-    sweep(cosine, turnover, h, gamma, diamond, volume, True, tilted)
-    j_free = 0.5 * np.sum(weight_0 * free)
-    h_free = 0.5 * np.sum(weight_1 * free)
-    a = 1.0 - back_0[e] * 0.5 * np.sum(weight_0 * flat)
-    b = -back_1[e] * 0.5 * np.sum(weight_0 * tilted)
-    c = -back_0[e] * 0.5 * np.sum(weight_1 * flat)
-    d = 1.0 - back_1[e] * 0.5 * np.sum(weight_1 * tilted)
+def _add_both(row, w0, w1, mean, flux):
+    for e in range(row.size):
+        mean[e] += w0 * row[e]
+        flux[e] += w1 * row[e]
+
+
+@njit(cache=True, error_model="numpy")
+def _upwind_entry(
+    start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, volume, e, flat, tilted, f
+):  # fmt: skip
+    """Solve entry e with upwind values in angle, which keep it positive; column e of flat and tilted is scratch."""
+    below = below_flat = below_tilted = 0.0
+    j_free = j_flat = j_tilted = h_free = h_flat = h_tilted = 0.0
+    for m in range(start.shape[0]):
+        low = h * gamma[m] / volume[m]
+        inverse = 1.0 / (turn[e] + h * gamma[m + 1] / volume[m])
+        below = (start[m, e] + up[e] + low * below) * inverse
+        below_flat = (1.0 + low * below_flat) * inverse
+        below_tilted = (cosine[m] + low * below_tilted) * inverse
+        f[m, e], flat[m, e], tilted[m, e] = below, below_flat, below_tilted
+        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
+        j_free += w0 * below
+        j_flat += w0 * below_flat
+        j_tilted += w0 * below_tilted
+        h_free += w1 * below
+        h_flat += w1 * below_flat
+        h_tilted += w1 * below_tilted
+    a, b = 1.0 - back_0[e] * j_flat, -back_1[e] * j_tilted
+    c, d = -back_0[e] * h_flat, 1.0 - back_1[e] * h_tilted
     determinant = a * d - b * c
     mean = back_0[e] * (d * j_free - b * h_free) / determinant
     flux = back_1[e] * (a * h_free - c * j_free) / determinant
-    for m in range(directions):
-        f[m, e] = free[m] + mean * flat[m] + flux * tilted[m]
+    for m in range(start.shape[0]):
+        f[m, e] += mean * flat[m, e] + flux * tilted[m, e]
+
+
+@njit(cache=True, error_model="numpy")
+def plain_cell(
+    start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, component, gamma, diamond,
+    volume, rates, f,
+):  # fmt: skip
+    """The solution f[direction, species, group, level] of a cell for start = f*; returns the angular fix-ups.
+
+    rates (4, entry) is scratch.
+    """
+    directions = start.shape[0]
+    entries = rates.shape[1]
+    up, turn, back_0, back_1 = rates[0], rates[1], rates[2], rates[3]
+    entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1)
+    flat_start, flat_f = start.reshape((directions, entries)), f.reshape((directions, entries))
+    for m in range(directions + 1):
+        if gamma[m] != 0.0:
+            return plain_swept_update(
+                flat_start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, flat_f
+            )
+    plain_update(flat_start, weight_0, weight_1, cosine, up, turn, back_0, back_1, flat_f)
+    return 0

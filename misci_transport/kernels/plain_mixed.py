@@ -56,6 +56,59 @@ def plain_mixed_update(
 
 
 @njit(cache=True, error_model="numpy")
+def plain_mixed_update_2(
+    start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
+):  # fmt: skip
+    """plain_mixed_update for two mixing levels with the components (ee, xx, Re ex, Im ex) and an unmixed one.
+
+    Written out, because loops over so few components cost more than what is done in them.
+    """
+    directions, species, groups, _ = f.shape
+    for s in range(species):
+        for g in range(groups):
+            s0, s1 = h * scattering_0[s, g], 3.0 * h * scattering_1[s, g]
+            e0, e1, e2 = h * emissivity[s, 0, g], h * emissivity[s, 1, g], h * emissivity[s, 2, g]
+            turn_0, turn_1 = e0 + h * absorption[s, 0, g], e1 + h * absorption[s, 1, g]
+            inverse_2 = 1.0 / (1.0 + s0 + e2 + h * absorption[s, 2, g])
+            mean_0, mean_1 = s0 * moments[s, 0, g, 0] + e0, s0 * moments[s, 0, g, 1] + e1
+            mean_2, mean_3, mean_4 = s0 * moments[s, 0, g, 2] + e2, s0 * moments[s, 0, g, 3], s0 * moments[s, 0, g, 4]
+            flux_0, flux_1, flux_2 = s1 * moments[s, 1, g, 0], s1 * moments[s, 1, g, 1], s1 * moments[s, 1, g, 2]
+            flux_3, flux_4 = s1 * moments[s, 1, g, 3], s1 * moments[s, 1, g, 4]
+            j0 = j1 = j2 = j3 = j4 = h0 = h1 = h2 = h3 = h4 = 0.0
+            for m in range(directions):
+                mu, w0, w1 = cosine[m], 0.5 * weight_0[m], 0.5 * weight_1[m]
+                a0, a1 = projector[m, s, g, 0, 0], projector[m, s, g, 0, 1]
+                a3, a4 = projector[m, s, g, 0, 3], projector[m, s, g, 0, 4]
+                b0, b1 = projector[m, s, g, 1, 0], projector[m, s, g, 1, 1]
+                b3, b4 = projector[m, s, g, 1, 3], projector[m, s, g, 1, 4]
+                q0, q1 = mean_0 + mu * flux_0, mean_1 + mu * flux_1
+                q3, q4 = mean_3 + mu * flux_3, mean_4 + mu * flux_4
+                turn_a, turn_b = 1.0 + s0 + a0 * turn_0 + a1 * turn_1, 1.0 + s0 + b0 * turn_0 + b1 * turn_1
+                # one division for both levels
+                inverse = 1.0 / (turn_a * turn_b)
+                n_a = (start[m, s, g, 0] + a0 * q0 + a1 * q1 + a3 * q3 + a4 * q4) * (turn_b * inverse)
+                n_b = (start[m, s, g, 1] + b0 * q0 + b1 * q1 + b3 * q3 + b4 * q4) * (turn_a * inverse)
+                n_c = (start[m, s, g, 2] + mean_2 + mu * flux_2) * inverse_2
+                f[m, s, g, 0], f[m, s, g, 1], f[m, s, g, 2] = n_a, n_b, n_c
+                r0, r1, r3, r4 = a0 * n_a + b0 * n_b, a1 * n_a + b1 * n_b, a3 * n_a + b3 * n_b, a4 * n_a + b4 * n_b
+                j0 += w0 * r0
+                j1 += w0 * r1
+                j2 += w0 * n_c
+                j3 += w0 * r3
+                j4 += w0 * r4
+                h0 += w1 * r0
+                h1 += w1 * r1
+                h2 += w1 * n_c
+                h3 += w1 * r3
+                h4 += w1 * r4
+            moments[s, 0, g, 0], moments[s, 0, g, 1], moments[s, 0, g, 2] = j0, j1, j2
+            moments[s, 1, g, 0], moments[s, 1, g, 1], moments[s, 1, g, 2] = h0, h1, h2
+            # an off-diagonal element is half its projector entry
+            moments[s, 0, g, 3], moments[s, 0, g, 4] = 0.5 * j3, 0.5 * j4
+            moments[s, 1, g, 3], moments[s, 1, g, 4] = 0.5 * h3, 0.5 * h4
+
+
+@njit(cache=True, error_model="numpy")
 def plain_mixed_cell(
     start,
     weight_0,
@@ -97,20 +150,16 @@ def plain_mixed_cell(
     before = np.empty_like(moments)
     for turn in range(1, max_iterations + 1):
         before[:] = moments
-        plain_mixed_update(
-            start,
-            weight_0,
-            weight_1,
-            cosine,
-            h,
-            emissivity,
-            absorption,
-            scattering_0,
-            scattering_1,
-            projector,
-            moments,
-            f,
-        )
+        if components == 5:
+            plain_mixed_update_2(
+                start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector,
+                moments, f,
+            )  # fmt: skip
+        else:
+            plain_mixed_update(
+                start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector,
+                moments, f,
+            )  # fmt: skip
         change = 0.0
         for s in range(species):
             for order in range(2):

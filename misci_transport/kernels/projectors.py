@@ -76,12 +76,56 @@ def electron_mixing_bound(moments, cosine, vacuum, potential, beta, strength, sh
 
 
 @njit(cache=True, error_model="numpy")
-def electron_mixing_bounds(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out):
-    """electron_mixing_bound of every cell."""
+def vacuum_extremes(vacuum, n_flavors):
+    """(Lower bound of H_ee minus the uppermost heavy level, upper bound of |H_ex|) of the vacuum part alone."""
+    nearest, coupled = np.inf, 0.0
+    for g in range(vacuum.shape[0]):
+        v = vacuum[g]
+        if n_flavors == 2:
+            nearest = min(nearest, -abs(v[0] - v[1]))
+            off = abs(v[2]) + abs(v[3])
+        else:
+            radius = np.sqrt(0.25 * (v[1] - v[2]) ** 2 + v[7] * v[7] + v[8] * v[8])
+            nearest = min(nearest, -abs(v[0] - 0.5 * (v[1] + v[2])) - radius)
+            off = abs(v[3]) + abs(v[4]) + abs(v[5]) + abs(v[6])
+        coupled = max(coupled, off)
+    return nearest, coupled
+
+
+@njit(cache=True, error_model="numpy")
+def quick_mixing_bound(moments, cosine, extremes, potential, beta, strength, shift, n_flavors):
+    """A larger bound than electron_mixing_bound, from the `vacuum_extremes` over groups and species."""
+    base = np.empty(9)
+    nearest, coupled = extremes
+    worst = 0.0
+    for m in range(cosine.size):
+        ray_hamiltonian(moments, cosine[m], potential, beta, strength, shift, n_flavors, base)
+        if n_flavors == 2:
+            distance = base[0] - base[1] + nearest
+            off = abs(base[2]) + abs(base[3])
+        else:
+            # the uppermost eigenvalue of a sum is at most the sum of the uppermost ones
+            radius = np.sqrt(0.25 * (base[1] - base[2]) ** 2 + base[7] * base[7] + base[8] * base[8])
+            distance = base[0] - 0.5 * (base[1] + base[2]) - radius + nearest
+            off = abs(base[3]) + abs(base[4]) + abs(base[5]) + abs(base[6])
+        if not distance > 0.0:
+            return 1.0
+        worst = max(worst, (off + coupled) / distance)
+    return worst * worst
+
+
+@njit(cache=True, error_model="numpy")
+def electron_mixing_bounds(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, enough, out):
+    """electron_mixing_bound of every cell, or quick_mixing_bound where that is <= enough already."""
+    extremes = vacuum_extremes(vacuum, n_flavors)
     for i in range(out.size):
-        out[i] = electron_mixing_bound(
-            moments[i], cosine[i], vacuum, potential[i], beta[i], strength, shift[i], n_flavors
+        out[i] = quick_mixing_bound(
+            moments[i], cosine[i], extremes, potential[i], beta[i], strength, shift[i], n_flavors
         )
+        if not out[i] <= enough:
+            out[i] = electron_mixing_bound(
+                moments[i], cosine[i], vacuum, potential[i], beta[i], strength, shift[i], n_flavors
+            )
 
 
 @njit(cache=True, error_model="numpy")

@@ -24,37 +24,61 @@ def trace(carried, diagonal, out):
 
 
 @njit(cache=True, error_model="numpy")
-def trace_difference(after, before, diagonal, out):
-    """trace(after - before), element by element before the sum, so that small differences keep their digits."""
-    cells, directions, species, groups = out.shape
-    x, y, z = diagonal[0], diagonal[1], diagonal[2]
-    for i in range(cells):
-        for m in range(directions):
-            for s in range(species):
-                a, b = after[i, m, s], before[i, m, s]
-                for g in range(groups):
-                    out[i, m, s, g] = (a[g, x] - b[g, x]) + (a[g, y] - b[g, y]) + (a[g, z] - b[g, z])
-
-
-@njit(cache=True, error_model="numpy")
 def content(carried, diagonal, weight_0, number, energy, out):
     """out[cell, 3]: energy, neutrinos and antineutrinos per volume of carried[cell, direction, species, group, c].
 
-    number, energy[group]: density and energy density of a fully occupied unit of integral(dmu).
+    number, energy[group]: density and energy density of a fully occupied unit of integral(dmu). carried is contiguous.
     """
-    cells, directions, species, groups, _ = carried.shape
-    x, y, z = diagonal[0], diagonal[1], diagonal[2]
-    mean = np.empty(groups)
+    cells, directions, species, groups, components = carried.shape
+    entries = species * groups * components
+    rows = carried.reshape((cells, directions, entries))
+    mean = np.empty(entries)
     for i in range(cells):
-        out[i, 0] = 0.0
-        for s in range(species):
-            mean[:] = 0.0
-            for m in range(directions):
-                row, w = carried[i, m, s], weight_0[i, m]
-                for g in range(groups):
-                    mean[g] += w * (row[g, x] + row[g, y] + row[g, z])
-            out[i, 1 + s] = np.dot(number, mean)
-            out[i, 0] += np.dot(energy, mean)
+        mean[:] = 0.0
+        for m in range(directions):
+            row, w = rows[i, m], weight_0[i, m]
+            for e in range(entries):
+                mean[e] += w * row[e]
+        _weigh(mean, components, diagonal, number, energy, out[i])
+
+
+@njit(cache=True, error_model="numpy")
+def _weigh(mean, components, diagonal, number, energy, out):
+    """out[:3] = energy, neutrinos and antineutrinos of mean[entry], entries in the order species, group, component."""
+    x, y, z = diagonal[0], diagonal[1], diagonal[2]
+    out[0] = 0.0
+    e = 0
+    for s in range(2):
+        out[1 + s] = 0.0
+        for g in range(number.size):
+            value = mean[e + x] + mean[e + y] + mean[e + z]
+            out[0] += energy[g] * value
+            out[1 + s] += number[g] * value
+            e += components
+
+
+@njit(cache=True, error_model="numpy")
+def difference_moments(after, before, diagonal, weight_0, weight_1, number, energy, out):
+    """out[cell, 4]: `content` of after - before, and its energy weighted with w_1.
+
+    Element by element before the sums, so that small differences keep their digits; the arrays are contiguous.
+    """
+    cells, directions, species, groups, components = after.shape
+    entries = species * groups * components
+    rows_1, rows_0 = after.reshape((cells, directions, entries)), before.reshape((cells, directions, entries))
+    mean, flux, forward = np.empty(entries), np.empty(entries), np.empty(3)
+    for i in range(cells):
+        mean[:] = 0.0
+        flux[:] = 0.0
+        for m in range(directions):
+            a, b, w0, w1 = rows_1[i, m], rows_0[i, m], weight_0[i, m], weight_1[i, m]
+            for e in range(entries):
+                difference = a[e] - b[e]
+                mean[e] += w0 * difference
+                flux[e] += w1 * difference
+        _weigh(mean, components, diagonal, number, energy, out[i])
+        _weigh(flux, components, diagonal, number, energy, forward)
+        out[i, 3] = forward[0]
 
 
 @njit(cache=True, error_model="numpy")
@@ -96,42 +120,38 @@ def level_densities(populations, weight, number, out):
 
 
 @njit(cache=True, error_model="numpy")
-def combine(start, factor, rate, out):
-    """out = start + factor * rate for arrays of one shape, flattened."""
-    for j in range(out.size):
-        out[j] = start[j] + factor * rate[j]
+def clip_occupations(populations, weight_0, number, energy, held, added):
+    """Clip populations[cell, direction, species, group, level] (contiguous) to [0, 1] in place.
 
-
-@njit(cache=True, error_model="numpy")
-def combine_two(start, factor, rate_1, rate_2, out):
-    """out = start + factor * (rate_1 + rate_2) for arrays of one shape, flattened."""
-    for j in range(out.size):
-        out[j] = start[j] + factor * (rate_1[j] + rate_2[j])
-
-
-@njit(cache=True, error_model="numpy")
-def clip_occupations(populations, added):
-    """Clip populations[cell, direction, species, group, level] to [0, 1] in place.
-
-    added[cell, direction, species, group]: what that adds to the trace. Returns how many were negative and
-    how many above one.
+    held, added[cell, 3]: `content` of the result, and what clipping added to it. Returns how many occupations were
+    negative and how many above one.
     """
     negative, above = 0, 0
     cells, directions, species, groups, levels = populations.shape
+    entries = species * groups * levels
+    rows = populations.reshape((cells, directions, entries))
+    diagonal = np.arange(3)
+    mean, gain = np.empty(entries), np.empty(entries)
     for i in range(cells):
+        mean[:] = 0.0
+        gain[:] = 0.0
         for m in range(directions):
-            for s in range(species):
-                for g in range(groups):
-                    total = 0.0
-                    for k in range(levels):
-                        n = populations[i, m, s, g, k]
-                        if n < 0.0:
-                            negative += 1
-                            total -= n
-                            populations[i, m, s, g, k] = 0.0
-                        elif n > 1.0:
-                            above += 1
-                            total += 1.0 - n
-                            populations[i, m, s, g, k] = 1.0
-                    added[i, m, s, g] = total
+            row, w = rows[i, m], weight_0[i, m]
+            low, high = 0, 0
+            for e in range(entries):
+                low += row[e] < 0.0
+                high += row[e] > 1.0
+            if low + high > 0:
+                negative += low
+                above += high
+                for e in range(entries):
+                    n = row[e]
+                    kept = 0.0 if n < 0.0 else n
+                    kept = 1.0 if n > 1.0 else kept
+                    gain[e] += w * (kept - n)
+                    row[e] = kept
+            for e in range(entries):
+                mean[e] += w * row[e]
+        _weigh(mean, levels, diagonal, number, energy, held[i])
+        _weigh(gain, levels, diagonal, number, energy, added[i])
     return negative, above

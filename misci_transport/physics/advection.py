@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from ..kernels import advection as kernel
 from ..phase_space import HALO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ..parallel.decomposition import Decomposition
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Largest h * (loss rate of a population by angular and radial motion) that is stepped explicitly in angle.
 EXPLICIT_ANGLE_LIMIT = 1.0
+
+
+_ALL = slice(None)
 
 
 class AdvectionOperator:
@@ -77,27 +82,66 @@ class AdvectionOperator:
         second_order: bool,
         fix_up: bool,
         redistribution: NDArray[np.float64] | None = None,
+        cells: slice = _ALL,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         """Fill out[cell, direction, ...] with df/dt over c, cm^-1.
 
-        ``redistribution`` replaces the angular coefficients where a part of them is treated elsewhere.
+        ``redistribution`` replaces the angular coefficients where a part of them is treated elsewhere; ``cells`` is
+        the range of local cells that f (with ghost cells) and out belong to.
         Returns a f on the inner and outer face of this rank's range, (direction, entry), and the number of
         negative angular values that were set to zero (only with ``fix_up``).
         """
+        return self._run(kernel.flux_divergence, f, b, second_order, fix_up, redistribution, (), out, cells)
+
+    def advance(
+        self,
+        f: NDArray[np.float64],
+        b: NDArray[np.float64],
+        start: NDArray[np.float64],
+        h: float,
+        out: NDArray[np.float64],
+        *,
+        mean: bool,
+        second_order: bool,
+        fix_up: bool,
+        redistribution: NDArray[np.float64],
+        cells: slice = _ALL,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """out = start + h A f, or with ``mean``, where out holds start + h A f*, start + h (A f* + A f)/2.
+
+        h in cm; the rest as in ``rate``.
+        """
+        stage = kernel.advance_mean if mean else kernel.advance
+        flat = start.reshape(*start.shape[:2], -1)
+        return self._run(stage, f, b, second_order, fix_up, redistribution, (flat, h), out, cells)
+
+    def _run(
+        self,
+        stage: Callable[..., int],
+        f: NDArray[np.float64],
+        b: NDArray[np.float64],
+        second_order: bool,
+        fix_up: bool,
+        redistribution: NDArray[np.float64] | None,
+        before: tuple[Any, ...],
+        out: NDArray[np.float64],
+        cells: slice,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         directions = f.shape[1]
+        first, last, _ = cells.indices(self.decomposition.size)
         entries = f[0, 0].size
-        flat = f.reshape(f.shape[0], directions, entries)
         inner, outer = np.empty((directions, entries)), np.empty((directions, entries))
-        fixed = kernel.flux_divergence(
-            flat,
+        fixed = stage(
+            f.reshape(f.shape[0], directions, entries),
             HALO,
             b,
-            self.area,
-            self.redistribution if redistribution is None else redistribution,
+            self.area[first : last + 1],
+            (self.redistribution if redistribution is None else redistribution)[first:last],
             self.diamond,
-            self.volume,
+            self.volume[first:last],
             second_order,
             fix_up,
+            *before,
             out.reshape(-1, directions, entries),
             inner,
             outer,

@@ -6,6 +6,7 @@ its sum over momenta is. The flux through a face is that of b, with the face val
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..kernels.collisions import DIAGONAL
 from ..phase_space import HALO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from ..alignment import ChargeAxes
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
     from .advection import AdvectionOperator
     from .collisions import CollisionOperator
     from .levels import LevelFrame
+
+#: From b with ghost cells and its upwind fractions: range of cells, b of it with ghost cells, upwind fractions of it.
+Blocks = Callable[
+    ["NDArray[np.float64]", "NDArray[np.float64]"],
+    "Iterable[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]",
+]
 
 SIGN = np.array([1.0, -1.0])
 CHARGES = 2
@@ -80,23 +89,27 @@ class ChargeTransport:
         content: NDArray[np.float64],
         upwind: NDArray[np.float64],
         second_order: bool,
+        blocks: Blocks,
     ) -> NDArray[np.float64]:
         """- div Tr(Q_a D_1), (cell, 2) in cm^-4, of populations with ghost cells.
 
-        upwind[face, entry] is that of the populations. Turning in angle moves no charge out of a cell.
+        upwind[face, entry] is that of the populations; blocks gives the regions that are advected by themselves.
+        Turning in angle moves no charge out of a cell.
         """
         b = self.carried(populations, content)
         faces, levels = upwind.shape[0], populations.shape[-1]
-        widest = upwind.reshape(faces, -1, levels).max(axis=2)
+        widest = np.repeat(upwind.reshape(faces, -1, levels).max(axis=2), CHARGES, axis=1)
         out = np.empty((self.decomposition.size, *b.shape[1:]))
-        self.advection.rate(
-            b,
-            np.ascontiguousarray(np.repeat(widest, CHARGES, axis=1)),
-            out,
-            second_order=second_order,
-            fix_up=False,
-            redistribution=self._still,
-        )
+        for part, view, fraction in blocks(b, widest):
+            self.advection.rate(
+                np.ascontiguousarray(view),
+                np.ascontiguousarray(fraction),
+                out[part],
+                second_order=second_order,
+                fix_up=False,
+                redistribution=self._still,
+                cells=part,
+            )
         total: NDArray[np.float64] = np.einsum("cm,sg,cmsga->ca", self.weight_0, self.number, out)
         return total
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..alignment import CONVERGED, DENSITY, FLUX, ChargeAxes, ChargedCells, charge_axes
 from ..alignment.branches import Point, continue_branch, start_branches
 from ..errors import ConfigurationError
+from ..phase_space import HALO
 from .hamiltonian import matter_beta
+from .interfaces import Interfaces
 from .mixing import PURE_FLAVOR_TOLERANCE, LocalMixing
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..alignment import AlignmentReport
     from ..fluid import Fluid
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from .levels import LevelFrame
 
 logger = logging.getLogger(__name__)
+
+#: Bound of w_sync in units of the largest vacuum frequency: beyond it the axis is that of masses.
+LARGEST_SYNCHRONIZED = 1.0e3
 
 
 @dataclass
@@ -70,20 +76,22 @@ class ConservedMixing(LocalMixing):
         count: int | None = None,
         bin_ratio: NDArray[np.float64] | None = None,
         parts: int = 1,
-        synchronized_frequency: NDArray[np.float64] | None = None,
+        solver: str = "local",
+        petsc_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
             phase_space,
             decomposition,
             hamiltonian,
-            solver="local",
+            solver=solver,
             tolerance=tolerance,
             max_iterations=max_iterations,
             on_failure=on_failure,
+            petsc_options=petsc_options,
         )
         self.transport, self.count, self.parts = transport, count, parts
         self.kinds = [kinds] * decomposition.size if isinstance(kinds, str) else list(kinds)
-        self.synchronized_frequency = synchronized_frequency
+        self.synchronized_frequency = np.ones(decomposition.size)
         self.bin_ratio = bin_ratio
         self.charges = np.zeros((decomposition.size, 2))  #: Tr(Q_a D_0), or Tr(Q_a D_1) of a stationary state, cm^-3
         self.multipliers = np.zeros((decomposition.size, 2))  #: lambda_a, or k_a of a stationary state, cm^-1
@@ -91,7 +99,10 @@ class ConservedMixing(LocalMixing):
         self.events: list[Event] = []
         self.content = np.zeros((decomposition.size, *phase_space.cell_shape, 2))
         self.frame.mixed[:] = np.arange(decomposition.size)
+        self.interfaces = Interfaces(self.kinds, decomposition)
+        self._outward = phase_space.angles.face_area[[0, -1]].sum(axis=0) >= 0.0
         self._known: _Known | None = None
+        self._before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._collisions: CollisionOperator | None = None
         self._cells: ChargedCells | None = None
 
@@ -102,6 +113,30 @@ class ConservedMixing(LocalMixing):
         super().set_fluid(fluid)
         self.beta = matter_beta(fluid)
         self._cells = None
+
+    def follow_synchronization(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        """Axes of "synchronized" cells for these populations: n ~ w_sync B + V L, w_sync = sum(sP w)/sum(sP).
+
+        The charges become those of the new axes; D_0 and D_1 stay what they are.
+        """
+        chosen = np.array([kind == "synchronized" for kind in self.kinds])
+        if not chosen.any():
+            return
+        n = self.phase_space.n_flavors
+        spread = populations[..., n - 1] - populations[..., 0]
+        weight = np.abs(self.weight_0)[:, :, None] * self.number_weight
+        vacuum = np.abs(self.hamiltonian.vacuum).sum(axis=1)
+        ratio = vacuum / vacuum[0]
+        # an antineutrino counts as frequency -w with polarisation -sP
+        above = np.einsum("cmg,cmsg,g->c", weight, spread, ratio)
+        below = np.einsum("cmg,cmsg,s->c", weight, spread, np.array([1.0, -1.0]))
+        largest = float(ratio.max()) * LARGEST_SYNCHRONIZED
+        frequency = np.divide(above, below, out=np.full(above.shape, largest), where=below != 0.0)
+        frequency = np.clip(frequency, -largest, largest)
+        self.synchronized_frequency = np.where(chosen, frequency, 1.0)
+        self._cells = None
+        if self.fixed == DENSITY:
+            self.charges = np.where(chosen[:, None], self.cells.axes.charges(moments), self.charges)
 
     def set_collisions(self, collisions: CollisionOperator) -> None:
         """Collisions that make or destroy charges in a stationary solution."""
@@ -166,7 +201,18 @@ class ConservedMixing(LocalMixing):
         return self.align(populations, moments)
 
     def begin_flux(self) -> None:
-        """Hold fluxes from now on: the next alignment marches outwards from the first cell."""
+        """Hold fluxes from now on: the next alignment marches outwards from the first cell.
+
+        Raises
+        ------
+        ConfigurationError
+            If the mesh has regions with different charges: a first integral holds in one of them only.
+        """
+        if self.interfaces.any:
+            raise ConfigurationError(
+                "stationary solution: alignment.regions with different charges; accepted: the same charges everywhere "
+                "(time steps take regions)"
+            )
         self.fixed, self._known = FLUX, None
 
     # alignment
@@ -181,6 +227,9 @@ class ConservedMixing(LocalMixing):
         """
         if not populations.flags.c_contiguous:
             populations = np.ascontiguousarray(populations)
+        if self.fixed == FLUX and not self.decomposition.comm.allreduce(int(populations.any())):
+            # an empty mesh has no branch; the one that is known is kept
+            return self.frame
         if self.fixed == FLUX and self._known is None:
             self._march(populations, moments)
         else:
@@ -191,12 +240,35 @@ class ConservedMixing(LocalMixing):
         cells = self.cells
         charges = self.flux_charges(populations) if self.fixed == FLUX else self.charges
         y = cells.unknowns(moments, self.multipliers)
-        report = cells.align(populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        report = self._solve(cells, populations, y, charges)
         self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
         for cell in report.failures:
             self._rescue(int(cell), populations, charges, y)
         self._judge()
         self._accept(populations, y, charges, moments)
+
+    def _solve(
+        self,
+        cells: ChargedCells,
+        populations: NDArray[np.float64],
+        y: NDArray[np.float64],
+        charges: NDArray[np.float64],
+    ) -> AlignmentReport:
+        if self.solver == "petsc":
+            from ..solvers.petsc_alignment import align_charged_with_petsc
+
+            return align_charged_with_petsc(
+                cells,
+                populations,
+                y,
+                charges,
+                comm=self.decomposition.comm,
+                tolerance=self.tolerance,
+                max_iterations=self.max_iterations,
+                first_cell=self.decomposition.start,
+                petsc_options=self.petsc_options,
+            )
+        return cells.align(populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations)
 
     def _rescue(
         self, cell: int, populations: NDArray[np.float64], charges: NDArray[np.float64], y: NDArray[np.float64]
@@ -264,6 +336,76 @@ class ConservedMixing(LocalMixing):
         electron = frame.projector[..., 0]
         impure = np.minimum(np.abs(electron), np.abs(1.0 - electron)).max(axis=(1, 2, 3, 4))
         self.locked = impure <= PURE_FLAVOR_TOLERANCE
+
+    # the charges between two alignments, Eq. (E2)
+
+    def charge_flow(self, ghosted: NDArray[np.float64], b: NDArray[np.float64], second_order: bool) -> Any:
+        """- div Tr(Q_a D_1), (cell, 2) in cm^-4, with the eigenvectors of the last alignment."""
+        return self.transport.rate(
+            ghosted, self.content, b, second_order, lambda charge, upwind: self._charge_views(charge, upwind, ghosted)
+        )
+
+    def views(
+        self, ghosted: NDArray[np.float64], b: NDArray[np.float64]
+    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+        """Regions of this rank: cells, populations with ghost cells in the region's own levels, upwind fractions."""
+        if not self.interfaces.any:
+            return [(slice(0, self.decomposition.size), ghosted, b)]
+        projector = self.interfaces.neighbours(self.frame.projector)
+        return [
+            (part.cells, self.interfaces.view(part, ghosted, projector, self._outward), self.interfaces.upwind(part, b))
+            for part in self.interfaces.blocks
+        ]
+
+    def _charge_views(
+        self, charge: NDArray[np.float64], b: NDArray[np.float64], ghosted: NDArray[np.float64]
+    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+        """The same for Tr(Q_a density_matrix), with the charges of the region that is entered."""
+        if not self.interfaces.any:
+            return [(slice(0, self.decomposition.size), charge, b)]
+        projector = self.interfaces.neighbours(self.frame.projector)
+        outward = self._outward[:, None, None, None]
+        parts = []
+        for part in self.interfaces.blocks:
+            view = charge[part.start : part.stop + 2 * HALO].copy()
+            if part.opens:
+                entering = self._charge_of(part.start, projector[part.start], ghosted[part.start + HALO - 1])
+                view[:HALO] = np.where(outward, entering, view[HALO])
+            if part.closes:
+                entering = self._charge_of(part.stop - 1, projector[part.stop + 1], ghosted[part.stop + HALO])
+                view[-HALO:] = np.where(outward, view[-HALO - 1], entering)
+            parts.append((part.cells, view, self.interfaces.upwind(part, b)))
+        return parts
+
+    def _charge_of(
+        self, cell: int, projector: NDArray[np.float64], populations: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Tr(Q_a density_matrix) with the charges of a cell, of populations on other levels: (direction, ..., 2)."""
+        n = self.phase_space.n_flavors
+        components = np.einsum("msgki,msgk->msgi", projector, populations)
+        packed = np.concatenate([components[..., :n], 0.5 * components[..., 3 : 3 + n * (n - 1)]], axis=-1)
+        content: NDArray[np.float64] = self.cells.axes.take(np.array([cell])).content(packed[None])[0]
+        return content
+
+    def change_charges(
+        self,
+        moved: Any,
+        populations: NDArray[np.float64],
+        collisions: CollisionOperator,
+        frame: LevelFrame,
+        h: float,
+    ) -> None:
+        """Charges after a step: what has moved, and what collisions made with the new populations."""
+        if self.fixed == FLUX:
+            raise ConfigurationError("charges are held as fluxes; accepted: begin_density before a time step")
+        self._before = self.charges, self.multipliers
+        self.charges = self.charges + moved + h * self.transport.source(populations, frame, collisions, self.cells.axes)
+
+    def undo_charges(self) -> None:
+        """Put charges and multipliers before the last ``change_charges`` back."""
+        if self._before is not None:
+            self.charges, self.multipliers = self._before
+            self._before = None
 
     # stationary solutions
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..fluid import Fluid
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
+    from .collisions import CollisionOperator
     from .hamiltonian import Hamiltonian
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,29 @@ class _Record:
         """Cells without a solution in the last alignment."""
         failed: NDArray[np.bool_] = (self.status != CONVERGED) & (self.status != LOCKED)
         return failed
+
+    def views(
+        self, ghosted: NDArray[np.float64], b: NDArray[np.float64]
+    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+        """All cells are one region."""
+        return [(slice(0, self.locked.size), ghosted, b)]
+
+    def charge_flow(self, _ghosted: NDArray[np.float64], _b: NDArray[np.float64], _second_order: bool) -> Any:
+        """No charges are carried."""
+        return None
+
+    def change_charges(
+        self,
+        _moved: Any,
+        _populations: NDArray[np.float64],
+        _collisions: CollisionOperator,
+        _frame: LevelFrame,
+        _h: float,
+    ) -> None:
+        """No charges are held."""
+
+    def undo_charges(self) -> None:
+        """Nothing to undo."""
 
     def electron_content(self, frame: LevelFrame) -> NDArray[np.float64]:
         """|U_ek|^2 of the most forward direction, (cell, species, group, level)."""
@@ -214,7 +238,7 @@ class LocalMixing(_Record):
         """Eigenvectors of the Hamiltonian that the given moments make, without solving for them."""
         h, n_flavors = self.hamiltonian, self.phase_space.n_flavors
         medium = (self.cosine, h.vacuum, self.potential, self.beta, h.strength, self.shift, n_flavors)
-        electron_mixing_bounds(moments, *medium, self._bound)
+        electron_mixing_bounds(moments, *medium, PURE_FLAVOR_TOLERANCE, self._bound)
         self.locked = self._bound <= PURE_FLAVOR_TOLERANCE
         cells = np.flatnonzero(~self.locked)
         frame = self.frame

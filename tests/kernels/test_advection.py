@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misci_transport.grid import RadialMesh
-from misci_transport.kernels.advection import face_values, flux_divergence, upwind_fraction
+from misci_transport.kernels.advection import advance, advance_mean, face_values, flux_divergence, upwind_fraction
 from misci_transport.kernels.angular_sweep import subtract_redistribution, sweep
 from misci_transport.quadrature import AngularGrid
 
@@ -138,3 +138,25 @@ def test_upwind_sweep_is_positive():
     sweep(*arguments, True, out)
     assert out.min() >= 0.0
     assert (turnover * out) @ grid.volume[0] == pytest.approx(rest @ grid.volume[0])
+
+
+def test_the_stages_of_a_step_are_the_rate_times_the_step():
+    rng = np.random.default_rng(3)
+    cells, directions, entries = 5, 4, 6
+    f, g = rng.random((2, cells + 2 * HALO, directions, entries))
+    b = rng.uniform(0.5, 1.0, (cells + 1, entries))
+    area = np.linspace(1.0, 2.0, cells + 1)[:, None] * np.array([-0.9, -0.3, 0.3, 0.9])
+    gamma = np.zeros((cells, directions + 1))
+    gamma[1:, 1:-1] = rng.random((cells - 1, directions - 1))
+    medium = (b, area, gamma, np.full(directions, 0.6), rng.uniform(1.0, 2.0, (cells, directions)), True, True)
+    ends = np.empty((2, directions, entries))
+    rate_1, rate_2, out = np.empty((3, cells, directions, entries))
+    start, h = f[HALO:-HALO].copy(), 0.3
+    fixed = flux_divergence(f, HALO, *medium, rate_1, *ends), flux_divergence(g, HALO, *medium, rate_2, *ends)
+    assert advance(f, HALO, *medium, start, h, out, *ends) == fixed[0]
+    np.testing.assert_allclose(out, start + h * rate_1, rtol=0.0, atol=4.0e-15)
+    expected = ends.copy()
+    assert advance_mean(g, HALO, *medium, start, h, out, *ends) == fixed[1]
+    np.testing.assert_allclose(out, start + 0.5 * h * (rate_1 + rate_2), rtol=0.0, atol=4.0e-15)
+    flux_divergence(g, HALO, *medium, rate_2, *expected)
+    np.testing.assert_array_equal(ends, expected)

@@ -24,6 +24,7 @@ from misci_transport.kernels.alignment_residual import (
     to_coordinates,
 )
 from misci_transport.kernels.hermitian import LANES
+from misci_transport.kernels.projectors import electron_mixing_bound, quick_mixing_bound, vacuum_extremes
 
 ARGUMENTS = (
     "populations",
@@ -288,3 +289,36 @@ def test_mixing_parameters_of_the_global_fit_converge():
     moments = np.zeros((2, 9))
     assert batch_align(cell, moments)[0] == CONVERGED
     np.testing.assert_allclose(dense_moments(cell, moments), moments, atol=1e-11)
+
+
+@pytest.mark.parametrize("potential", [2e4, 1e5, 1e6, 1e8])
+@pytest.mark.parametrize("strength", [0.0, 1e3])
+def test_the_bound_of_a_locked_cell_of_two_flavours_holds(potential, strength):
+    """Mixing angles up to LOCK_ANGLE_2: the second order is in the answer, and the reported bound is one."""
+    cell = random_cell(2, seed=3, directions=5, groups=11, strength=strength, potential=potential)
+    cell["vacuum"] /= np.abs(cell["vacuum"]).max()
+    cell["populations"][:, 0, :, 1], cell["populations"][:, 0, :, 0] = 0.6, 0.1
+    moments = np.zeros((2, 4))
+    status, passes, bound = batch_align(cell, moments)
+    assert status == LOCKED
+    assert passes <= 3
+    trace = np.empty(2)
+    scale = number_sums(*(cell[k] for k in ("populations", "weight_0", "weight_1", "number_weight")), 2, trace)
+    error = np.linalg.norm(unpack(dense_moments(cell, moments)) - unpack(moments)) / scale
+    assert error <= bound + 1e-14
+    assert bound <= 1e-12
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_quick_bound_of_the_electron_mixing_is_a_bound(n):
+    decided = 0
+    for seed in range(40):
+        cell = random_cell(n, seed, directions=4, groups=3, potential=10.0 ** (seed % 5), strength=0.1)
+        moments = np.random.default_rng(seed).normal(size=(2, n * n))
+        medium = [cell[k] for k in ("potential", "beta", "strength", "shift", "n_flavors")]
+        exact = electron_mixing_bound(moments, cell["direction_cosine"], cell["vacuum"], *medium)
+        extremes = vacuum_extremes(cell["vacuum"], n)
+        quick = quick_mixing_bound(moments, cell["direction_cosine"], extremes, *medium)
+        assert min(quick, 1.0) >= min(exact, 1.0)
+        decided += quick < 1.0
+    assert decided > 10

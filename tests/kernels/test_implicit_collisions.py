@@ -8,6 +8,7 @@ import pytest
 
 from misci_transport.grid import RadialMesh
 from misci_transport.kernels.implicit_collisions import implicit_cell
+from misci_transport.kernels.plain_mixed import plain_mixed_update, plain_mixed_update_2
 from misci_transport.quadrature import AngularGrid
 
 _spec = importlib.util.spec_from_file_location("collision_cases", Path(__file__).with_name("test_collisions.py"))
@@ -144,3 +145,27 @@ def test_negative_spectra_take_upwind_values(cell, centre):
         assert f.min() >= 0.0
         assert fixed > 0
         np.testing.assert_allclose(np.einsum("m,msgk->sgk", weights[0], f), weights[0][1], rtol=1e-12)
+
+
+def test_two_flavors_written_out_are_the_general_formula(rng):
+    directions, groups = 4, 3
+    start = rng.random((directions, 2, groups, 3))
+    cosine = np.linspace(-0.9, 0.8, directions)
+    weight = rng.random(directions)
+    rates = rng.random((2, 2, 3, groups))
+    scattering = rng.random((2, 2, groups))
+    projector = np.zeros((directions, 2, groups, 3, 5))
+    projector[..., 2, 2] = 1.0
+    angle, phase = rng.uniform(0.0, 3.0, (2, directions, 2, groups))
+    for level, (ee, sign) in enumerate(((np.cos(angle) ** 2, 1.0), (np.sin(angle) ** 2, -1.0))):
+        projector[..., level, 0], projector[..., level, 1] = ee, 1.0 - ee
+        projector[..., level, 3] = sign * np.sin(2.0 * angle) * np.cos(phase)
+        projector[..., level, 4] = sign * np.sin(2.0 * angle) * np.sin(phase)
+    given = rng.random((2, 2, groups, 5))
+    results = []
+    for update in (plain_mixed_update, plain_mixed_update_2):
+        moments, f = given.copy(), np.empty_like(start)
+        update(start, weight, weight * cosine, cosine, 0.4, *rates, *scattering, projector, moments, f)
+        results.append((f, moments))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-15)
