@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..parallel.petsc import world
-from . import adiabatic, diffusion, isotropy, matter, pulses, radiating_sphere, rays  # noqa: F401
+from . import adiabatic, bulb, diffusion, isotropy, matter, pulses, radiating_sphere, rays  # noqa: F401
 from .registry import PROBLEMS, Problem, Result, find, listing
 
 __all__ = ["PROBLEMS", "Problem", "Result", "find", "listing", "main", "select"]
