@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_origin
 
 from misci_transport.config import Case
 from misci_transport.options import accepted_values, section_of
@@ -48,8 +49,9 @@ def default_of(field) -> str:
 def table(prefix: list[str], model) -> str:
     rows = ["| key | accepted | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        if section_of(field.annotation) is None:
-            accepted = accepted_values(Case, [*prefix, name])
+        listed = get_origin(field.annotation) is list
+        if listed or section_of(field.annotation) is None:
+            accepted = "a list of tables" if listed else accepted_values(Case, [*prefix, name])
             rows.append(f"| `{name}` | {accepted} | {default_of(field)} | {field.description} |")
     return "\n".join(rows)
 
@@ -61,6 +63,11 @@ def tables() -> str:
         model = section_of(Case.model_fields[name].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]
         parts.append(f"### [{name}]\n\n{summary}\n\n{table([name], model)}")
+        for inner, field in model.model_fields.items():
+            item = section_of(field.annotation)
+            if item is not None:
+                about = (item.__doc__ or "").strip().splitlines()[0]
+                parts.append(f"### [[{name}.{inner}]]\n\n{about}\n\n{table([name, inner], item)}")
     return "\n\n".join([*parts, PETSC])
 
 

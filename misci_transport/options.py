@@ -197,8 +197,11 @@ class AlignmentOptions(Section):
         "do not feel each other), the vacuum mass axis (V << dm^2/2E), the flavour axis (V >> dm^2/2E), or the "
         "synchronized axis between them",
     )
-    charge_count: Literal[1, 2] | None = Field(
-        default=None, description="of charges; default: number of flavours minus one, as the theory asks for"
+    charge_count: int | None = Field(
+        default=None,
+        ge=1,
+        le=2,
+        description="of charges; default: number of flavours minus one, as the theory asks for",
     )
     regions: list[ChargeRegion] = Field(
         default_factory=list, description="from inside out; beyond the last one, alignment.charges holds"

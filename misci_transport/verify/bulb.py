@@ -295,5 +295,6 @@ def charge_flux(case: Case, mixing: ConservedMixing) -> NDArray[np.float64]:
     assert mixing.transport.inner is not None
     area = case.angles.face_area[0]
     entering = np.einsum("m,sg,msg->", area, mixing.transport.number, mixing.transport.inner[..., 0])
-    flux: NDArray[np.float64] = np.concatenate([[entering], entering - np.cumsum(rate * case.mesh.volume)])
-    return flux / entering
+    flux = np.concatenate([[entering], entering - np.cumsum(rate * case.mesh.volume)])
+    scaled: NDArray[np.float64] = flux / entering
+    return scaled
