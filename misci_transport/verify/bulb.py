@@ -63,7 +63,7 @@ class Bulb:
         case = Case(mesh, angles, energy=energy, boundary=Boundary("inflow", "inflow"), n_flavors=2)
         c, s = np.cos(2.0 * self.theta), np.sin(2.0 * self.theta)
         vacuum = pack(0.5 * w[:, None, None] * np.array([[c, s], [s, -c]]))
-        hamiltonian = _Scaled(2, vacuum, self.strength)
+        hamiltonian = ScaledHamiltonian(2, vacuum, self.strength)
         emitted = np.zeros((self.angles, 2, w.size, 5))
         emitted[..., :2] = self.emission
         transport = ChargeTransport(case.phase_space, case.decomposition, case.advection)
@@ -118,7 +118,7 @@ GEOMETRY = {
 }
 
 
-class _Scaled(Hamiltonian):
+class ScaledHamiltonian(Hamiltonian):
     """A Hamiltonian whose self-interaction has a given strength."""
 
     def __init__(self, n_flavors: int, vacuum: NDArray[np.float64], strength: float) -> None:
