@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..alignment import CONVERGED, DENSITY, FLUX, ChargeAxes, ChargedCells, charge_axes
+from ..alignment import CONVERGED, DENSITY, FLUX, LOCKED, ChargeAxes, ChargedCells, charge_axes
 from ..alignment.branches import Point, continue_branch, start_branches
 from ..errors import ConfigurationError
+from ..kernels.alignment import align_batch
 from ..phase_space import HALO
 from .hamiltonian import matter_beta
 from .interfaces import Interfaces
@@ -98,7 +99,14 @@ class ConservedMixing(LocalMixing):
         self.fixed = DENSITY
         self.events: list[Event] = []
         self.content = np.zeros((decomposition.size, *phase_space.cell_shape, 2))
-        self.frame.mixed[:] = np.arange(decomposition.size)
+        #: (cell, direction, species, group, level, component) <Pi_k> of all cells; pure flavours at the beginning
+        self.projector = np.zeros((decomposition.size, *phase_space.cell_shape, phase_space.components))
+        self._pure = np.zeros((*phase_space.cell_shape, phase_space.components))
+        for species in range(2):
+            for level, component in enumerate(self.frame.component[0, species]):
+                self._pure[:, species, :, level, component] = 1.0
+        self.projector[:] = self._pure
+        self._is_locked = np.zeros(decomposition.size, dtype=bool)
         self.interfaces = Interfaces(self.kinds, decomposition)
         self._outward = phase_space.angles.face_area[[0, -1]].sum(axis=0) >= 0.0
         self._known: _Known | None = None
@@ -240,12 +248,44 @@ class ConservedMixing(LocalMixing):
         cells = self.cells
         charges = self.flux_charges(populations) if self.fixed == FLUX else self.charges
         y = cells.unknowns(moments, self.multipliers)
-        report = self._solve(cells, populations, y, charges)
-        self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
-        for cell in report.failures:
-            self._rescue(int(cell), populations, charges, y)
+        self._lock(populations, moments, y)
+        free = np.flatnonzero(~self._is_locked)
+        if free.size or self.solver == "petsc":
+            guess = y[free]
+            report = self._solve(cells.take(free), np.ascontiguousarray(populations[free]), guess, charges[free])
+            y[free] = guess
+            self.status[free], self.iterations[free] = report.status, report.iterations
+            self.residual[free] = report.residual
+            for cell in free[report.failures]:
+                self._rescue(int(cell), populations, charges, y)
         self._judge()
         self._accept(populations, y, charges, moments)
+
+    def _lock(self, populations: NDArray[np.float64], moments: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        """Solve flavour-locked cells without charges directly: where nothing mixes, bins need no average either.
+
+        Sets `_is_locked`, and the unknowns and the status of these cells.
+        """
+        self._is_locked[:] = False
+        chosen = np.flatnonzero(self.cells.axes.counts == 0)
+        if chosen.size == 0 or self.solver == "petsc":
+            return
+        found = np.ascontiguousarray(moments[chosen])
+        status = np.zeros(chosen.size, dtype=np.int64)
+        residual = np.zeros(chosen.size)
+        h = self.hamiltonian
+        align_batch(
+            found, np.ascontiguousarray(populations[chosen]), self.weight_0[chosen], self.weight_1[chosen],
+            self.cosine[chosen], self.number_weight, h.vacuum, self.potential[chosen], self.beta[chosen], h.strength,
+            self.shift[chosen], self.phase_space.n_flavors, self.tolerance, 0, True, status,
+            np.zeros(chosen.size, dtype=np.int64), residual,
+        )  # fmt: skip
+        locked = status == LOCKED
+        cells = chosen[locked]
+        if cells.size:
+            y[cells] = self.cells.take(cells).unknowns(found[locked])
+            self._is_locked[cells] = True
+            self.status[cells], self.iterations[cells], self.residual[cells] = LOCKED, 1, residual[locked]
 
     def _solve(
         self,
@@ -330,12 +370,17 @@ class ConservedMixing(LocalMixing):
         return self.frame
 
     def _set_frame(self, y: NDArray[np.float64], charges: NDArray[np.float64]) -> None:
-        frame = self.frame
-        frame.projector, self.content = self.cells.projectors(y, charges, self.phase_space.cell_shape[-1])
-        frame.mixed[:] = np.arange(self.decomposition.size)
-        electron = frame.projector[..., 0]
-        impure = np.minimum(np.abs(electron), np.abs(1.0 - electron)).max(axis=(1, 2, 3, 4))
-        self.locked = impure <= PURE_FLAVOR_TOLERANCE
+        frame, levels = self.frame, self.phase_space.cell_shape[-1]
+        free = np.flatnonzero(~self._is_locked)
+        self.projector[self._is_locked] = self._pure
+        self.projector[free], self.content[free] = self.cells.projectors(y, charges, levels, free)
+        # in cells of pure flavours with nu_e on top, transport and collisions need no projectors
+        electron = np.abs(self.projector[..., 0] - self._pure[..., 0])
+        self.locked = electron.max(axis=(1, 2, 3, 4)) <= PURE_FLAVOR_TOLERANCE
+        mixed = np.flatnonzero(~self.locked)
+        frame.mixed[:] = -1
+        frame.mixed[mixed] = np.arange(mixed.size)
+        frame.projector = self.projector[mixed]
 
     # the charges between two alignments, Eq. (E2)
 
@@ -351,7 +396,7 @@ class ConservedMixing(LocalMixing):
         """Regions of this rank: cells, populations with ghost cells in the region's own levels, upwind fractions."""
         if not self.interfaces.any:
             return [(slice(0, self.decomposition.size), ghosted, b)]
-        projector = self.interfaces.neighbours(self.frame.projector)
+        projector = self.interfaces.neighbours(self.projector)
         return [
             (part.cells, self.interfaces.view(part, ghosted, projector, self._outward), self.interfaces.upwind(part, b))
             for part in self.interfaces.blocks
@@ -363,7 +408,7 @@ class ConservedMixing(LocalMixing):
         """The same for Tr(Q_a density_matrix), with the charges of the region that is entered."""
         if not self.interfaces.any:
             return [(slice(0, self.decomposition.size), charge, b)]
-        projector = self.interfaces.neighbours(self.frame.projector)
+        projector = self.interfaces.neighbours(self.projector)
         outward = self._outward[:, None, None, None]
         parts = []
         for part in self.interfaces.blocks:
@@ -399,7 +444,9 @@ class ConservedMixing(LocalMixing):
         if self.fixed == FLUX:
             raise ConfigurationError("charges are held as fluxes; accepted: begin_density before a time step")
         self._before = self.charges, self.multipliers
-        self.charges = self.charges + moved + h * self.transport.source(populations, frame, collisions, self.cells.axes)
+        if self.cells.axes.counts.any():
+            made = self.transport.source(populations, frame, collisions, self.cells.axes)
+            self.charges = self.charges + moved + h * made
 
     def undo_charges(self) -> None:
         """Put charges and multipliers before the last ``change_charges`` back."""
@@ -417,7 +464,7 @@ class ConservedMixing(LocalMixing):
         angles, dec = self.phase_space.angles, self.decomposition
         volume = self.phase_space.mesh.volume[dec.cells]
         source = np.zeros((dec.size, 2))
-        if self._collisions is not None:
+        if self._collisions is not None and self.cells.axes.counts.any():
             source = self.transport.source(populations, self.frame, self._collisions, self.cells.axes)
         made = np.cumsum(source * volume[:, None], axis=0)
         before = dec.comm.exscan(made[-1]) if dec.comm.size > 1 else None
@@ -451,10 +498,14 @@ class ConservedMixing(LocalMixing):
         last: tuple[Point, NDArray[np.float64]] | None = None
         if not dec.is_first:
             last = dec.comm.recv(source=dec.comm.rank - 1)
+        self._lock(populations, moments, guess)
         y = guess.copy()
         for cell in range(dec.size):
             one = cells.take(np.array([cell]))
             here = Point.of(cells, cell, populations[cell], charges[cell])
+            if self._is_locked[cell]:
+                last = (here, y[cell])
+                continue
             trial = guess[cell : cell + 1].copy()
             if last is not None:
                 trial[0] = last[1] * _dilution(cells, last[0], here)

@@ -145,7 +145,7 @@ def stationary(bulb: Bulb) -> tuple[Case, ConservedMixing]:
 
 def survival(case: Case, mixing: ConservedMixing, bulb: Bulb) -> NDArray[np.float64]:
     """(1 + P_z/|P_0|)/2 of each mode, (cell, direction, species, group), of the whole mesh."""
-    projector = mixing.frame.projector
+    projector = mixing.projector
     electron = np.einsum("cmsgk,cmsgk->cmsg", case.state.owned, projector[..., 0])
     heavy = np.einsum("cmsgk,cmsgk->cmsg", case.state.owned, projector[..., 1])
     net = bulb.emission[..., 0] - bulb.emission[..., 1]
