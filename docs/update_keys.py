@@ -21,6 +21,7 @@ ORDER = (
     "advection",
     "alignment",
     "steady",
+    "validity",
     "run",
     "output",
 )

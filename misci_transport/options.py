@@ -265,6 +265,26 @@ class AlignmentOptions(Section):
         return self.bin_average == "on" or self.charged
 
 
+class ValidityOptions(Section):
+    """Where the assumptions of the method fail."""
+
+    every: int = Field(
+        default=50, ge=0, description="steps between two measurements; they are also made for every output; 0: never"
+    )
+    stability_cells: int = Field(
+        default=6,
+        ge=0,
+        le=100000,
+        description="cells, evenly spread, whose linear stability is computed for an output; 0: none. A cell takes "
+        "seconds",
+    )
+    e_folds: Positive = Field(
+        default=20.0,
+        description="of growth along a ray from which a state counts as unstable; seeds of 1e-4 to 1e-18 need 9 to 41, "
+        "and few angles and energies make weak growth of their own",
+    )
+
+
 class SteadyOptions(Section):
     """Implicit solve for the stationary state."""
 
@@ -283,6 +303,7 @@ class TransportOptions(Section):
     advection: AdvectionOptions = Field(default_factory=AdvectionOptions)
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
+    validity: ValidityOptions = Field(default_factory=ValidityOptions)
 
     @model_validator(mode="after")
     def _charges(self) -> TransportOptions:

@@ -34,6 +34,7 @@ from .quadrature import AngularGrid
 from .solvers.steady import SteadyReport, SteadySolver
 from .state import State
 from .stepper import Stepper, StepResult
+from .validity.monitor import ValidityMonitor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,6 +120,11 @@ class Transport:
         self._aligned = False  #: whether the moments belong to the populations
         self._frame_is_old = False  #: whether the Hamiltonian has changed since the frame was made
         self._totals: dict[str, float] = {}
+        self.validity = (
+            ValidityMonitor(self.phase_space, self.decomposition, options.validity)
+            if options.validity.every and isinstance(self.mixing, LocalMixing)
+            else None
+        )
         self._steady: SteadyReport | None = None
 
     def _conserved_mixing(self) -> ConservedMixing:
@@ -170,8 +176,12 @@ class Transport:
         elif self._frame_is_old:
             self._frame = self.mixing.eigenvectors(self.state.moments)
         self._frame_is_old = False
+        due = self.validity is not None and (self.state.step + 1) % self.options.validity.every == 0
+        before = self.mixing.effective_hamiltonian(self.state.moments) if due else None  # type: ignore[union-attr]
         result, self._frame = self.stepper.step(self.state, collisions, self.mixing, self._frame, dt)
         self._book(result, dt)
+        if due:
+            self._measure(before=before, length=SPEED_OF_LIGHT * dt)
         self.sources = result.sources
         return result.sources
 
@@ -206,6 +216,31 @@ class Transport:
         collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
         self.sources = self.exchange.sources(rate.sum(axis=4))
         return self._steady
+
+    def _measure(self, **given: Any) -> None:
+        """Measure the validity of the present state (collective)."""
+        if self.validity is None or not isinstance(self.mixing, LocalMixing) or self._collisions is None:
+            return
+        self.validity.measure(self.state.owned, self.state.moments, self.mixing, self._collisions, self._frame, **given)
+
+    def validity_summary(self) -> tuple[dict[str, float], list[str]]:
+        """Numbers of cells where assumptions fail and extremes, and the same in words (collective).
+
+        Of the last measurement: every `validity.every` steps, and whenever `fields` is asked for.
+        """
+        if self.validity is None:
+            return {}, []
+        numbers, lines = self.validity.summary()
+        for kind, count in self.branch_events().items():
+            numbers[f"events {kind}"] = float(count)
+        return numbers, lines
+
+    def branch_events(self) -> dict[str, int]:
+        """How often cells changed or lost their branch since the start, over all ranks, by kind (collective)."""
+        if not isinstance(self.mixing, ConservedMixing):
+            return {}
+        kinds = [event.kind for part in self.decomposition.comm.allgather(self.mixing.events) for event in part]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
     def max_dt(self) -> float:
         """Recommended step in seconds: advection.cfl times the light crossing of the smallest phase-space cell."""
@@ -269,6 +304,10 @@ class Transport:
                 ),
             ]
         fields += self._mixing_fields()
+        if self.validity is not None:
+            self._measure(stability=self.options.validity.stability_cells > 0)
+            assert self.validity.last is not None
+            fields += self.validity.last.fields()
         fields.append(self._population_field())
         return fields
 
@@ -428,6 +467,21 @@ class Transport:
             "occupation of each eigen-level of the Hamiltonian",
         )
 
+    def _charge_fields(self) -> list[Field]:
+        mixing = self.mixing
+        if not isinstance(mixing, ConservedMixing):
+            return []
+        events = np.zeros(self.decomposition.size)
+        for event in mixing.events:
+            events[event.cell - self.decomposition.start] += 1.0
+        axes = ("cell", "charge")
+        words = ("flux Tr(Q_a D_1)", "k_a") if mixing.fixed == FLUX else ("density Tr(Q_a D_0)", "lambda_a")
+        return [
+            Field("alignment/charges", mixing.charges, axes, "cm^-3", f"conserved charges held: {words[0]}"),
+            Field("alignment/multipliers", mixing.multipliers, axes, "1/cm", f"their multipliers: {words[1]}"),
+            Field("alignment/branch_events", events, ("cell",), "1", "continuations and changes of branch so far"),
+        ]
+
     def _mixing_fields(self) -> list[Field]:
         mixing, moments = self.mixing, self.state.moments
         difference = moments[:, 0] - moments[:, 1]
@@ -440,6 +494,7 @@ class Transport:
             Field("alignment/residual", mixing.residual, ("cell",), "1", "relative residual of Eq. (14)"),
             Field("alignment/locked", mixing.locked.astype(np.float64), ("cell",), "1", "1 where flavours are locked"),
             Field("alignment/moments", moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"),
+            *self._charge_fields(),
             Field(
                 "mixing/matter_potential",
                 self.hamiltonian.matter_potential(self.fluid),

@@ -68,6 +68,8 @@ class RunSummary:
     )  #: wall-clock time of set-up, first step or solve, steps, output
     alignment: dict[str, float] = field(default_factory=dict)
     ledger: dict[str, float] = field(default_factory=dict)
+    validity: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)  #: where the assumptions of the method fail
     survival: dict[str, Any] = field(default_factory=dict)  #: steady with twin: at the outermost face
 
     @property
@@ -89,7 +91,16 @@ class RunSummary:
             f"cost: {self.cost:.0f} ns of one core per cell, direction, group and {self.step_name} "
             f"({self.cells} cells, {self.directions} directions, {self.groups} groups, {self.steps} {self.step_name}s, "
             f"{self.ranks} rank{'s' if self.ranks > 1 else ''})",
+            *self.judgement(),
         ]
+
+    def judgement(self) -> list[str]:
+        """Whether the assumptions of the method hold, and where they do not."""
+        if not self.validity:
+            return ["validity: not measured"]
+        if not self.warnings:
+            return ["validity: no assumption of local mixing equilibrium fails"]
+        return ["validity: the assumptions of local mixing equilibrium FAIL", *(f"  {line}" for line in self.warnings)]
 
 
 def run_case(
@@ -443,6 +454,7 @@ class _Job:
         transport = self.transport
         self.summary.ledger = {key: float(value) for key, value in transport.ledger().items()}
         self.summary.alignment = {key: float(value) for key, value in transport.alignment_summary().items()}
+        self.summary.validity, self.summary.warnings = transport.validity_summary()
         if not self.case.output.populations:
             fields = [item for item in fields if item.name != "populations"]
         fields = [
@@ -493,6 +505,8 @@ class _Job:
             "groups": summary.groups,
             "alignment": summary.alignment,
             "ledger": summary.ledger,
+            "validity": {key: _finite(value) for key, value in summary.validity.items()},
+            "warnings": summary.warnings,
             "survival": summary.survival,
         }
         with collective(self.comm):
@@ -586,6 +600,11 @@ def _scalar(name: str, value: float, unit: str, description: str) -> Field:
 
 def _slug(name: str) -> str:
     return name.replace(" ", "_").replace("-", "_")
+
+
+def _finite(value: float) -> float | None:
+    """None for what JSON has no number for."""
+    return value if np.isfinite(value) else None
 
 
 def _ledger_unit(name: str) -> str:

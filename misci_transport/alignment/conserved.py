@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..kernels.alignment_batch_residual import from_coordinates_batch, number_sums_batch, to_coordinates_batch
 from ..kernels.bin_projectors import bin_projectors_batch
-from ..kernels.effective_newton import align_effective_batch
+from ..kernels.effective_batch import evaluate_effective_batch
+from ..kernels.effective_newton import SMALLEST_PHASE, align_effective_batch
 from .report import AlignmentReport
 
 if TYPE_CHECKING:
@@ -197,6 +198,41 @@ class ChargedCells:
             residual,
         )
         return AlignmentReport(status, iterations, residual)
+
+    def jacobian(
+        self, populations: NDArray[np.float64], unknowns: NDArray[np.float64], charges: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Derivative of the scaled residual by the scaled unknowns, phases fixed: (cell, unknown, unknown)."""
+        scale, unit = self.scales(populations)
+        w0, w1, *rest = self.medium()
+        blocks = np.empty((*unknowns.shape, unknowns.shape[1]))
+        evaluate_effective_batch(
+            unknowns,
+            charges,
+            self.axes.counts,
+            self.fixed,
+            populations,
+            w0,
+            w1,
+            *rest,
+            SMALLEST_PHASE * scale,
+            True,
+            np.empty(unknowns.shape),
+            blocks,
+        )
+        scaled: NDArray[np.float64] = blocks * (unit / scale[:, None])[:, None, :]
+        return scaled
+
+    def invariants(self, unknowns: NDArray[np.float64], charges: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a common turn about the charges leaves: diagonal coordinates, lengths of the others; (cell, ...)."""
+        d, n = self.n_flavors**2 - 1, self.n_flavors
+        x = np.where(self.held, self._given(charges), unknowns).reshape(self.cells, 2, d)
+        if n == 3 and (self.axes.counts < 2).any():
+            lengths: NDArray[np.float64] = np.linalg.norm(x, axis=2)
+            return lengths
+        pairs = x[:, :, n - 1 :].reshape(self.cells, 2, -1, 2)
+        parts = [x[:, :, : n - 1].reshape(self.cells, -1), np.linalg.norm(pairs, axis=3).reshape(self.cells, -1)]
+        return np.concatenate(parts, axis=1)
 
     def projectors(
         self,

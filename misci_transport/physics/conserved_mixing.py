@@ -15,7 +15,7 @@ from ..kernels.alignment import align_batch
 from ..phase_space import HALO
 from .hamiltonian import matter_beta
 from .interfaces import Interfaces
-from .mixing import PURE_FLAVOR_TOLERANCE, LocalMixing
+from .mixing import OTHER_ROOT, PURE_FLAVOR_TOLERANCE, LocalMixing, condition_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,6 +172,58 @@ class ConservedMixing(LocalMixing):
             bin_ratio=self.bin_ratio,
             synchronized_frequency=self.synchronized_frequency,
         )
+
+    # what the validity monitor asks for
+
+    def effective_hamiltonian(self, moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """H_eff = (+-) vacuum_g + field_0 - mu field_1, without the parts that do not commute with the charges."""
+        cells = self.cells
+        return cells.vacuum(), cells.fields(cells.unknowns(moments, self.multipliers), self.charges)
+
+    def conditions(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Condition number of the bordered Newton matrix of each cell, 1 where flavours are locked: (cell,)."""
+        out = np.ones(self.decomposition.size)
+        free = np.flatnonzero(~self.locked)
+        if free.size:
+            cells = self.cells.take(free)
+            y = cells.unknowns(np.ascontiguousarray(moments[free]), self.multipliers[free])
+            out[free] = condition_numbers(
+                cells.jacobian(np.ascontiguousarray(populations[free]), y, self.charges[free])
+            )
+        return out
+
+    def roots(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether Newton finds another solution with the same charges, without or against the transverse part of D."""
+        out = np.zeros(self.decomposition.size, dtype=bool)
+        free = np.flatnonzero(~self.locked)
+        if free.size == 0:
+            return out
+        cells, charges = self.cells.take(free), self.charges[free]
+        given = np.ascontiguousarray(populations[free])
+        y = cells.unknowns(np.ascontiguousarray(moments[free]), self.multipliers[free])
+        here = cells.moments(y, charges, given)
+        size = np.linalg.norm(here, axis=(1, 2))
+        for factor in (0.0, -1.0):
+            trial = np.where(cells.held, y, factor * y)
+            report = cells.align(given, trial, charges, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            there = cells.moments(trial, charges, given)
+            # a turn about the axis of the charges is no other solution: compare lengths and what commutes
+            apart = np.abs(cells.invariants(trial, charges) - cells.invariants(y, charges)).max(axis=1)
+            out[free] |= (
+                (report.status == CONVERGED) & (apart > OTHER_ROOT * size) & np.isfinite(there).all(axis=(1, 2))
+            )
+        return out
+
+    @property
+    def charge_angle(self) -> NDArray[np.float64]:
+        """(cell,) rad: angle of H without self-interaction against the axis of the charges held; 0 without charges."""
+        return self.cells.axes.seed
+
+    @property
+    def charged(self) -> NDArray[np.bool_]:
+        """(cell,) whether charges are held."""
+        held: NDArray[np.bool_] = self.cells.axes.counts > 0
+        return held
 
     # starting points
 
@@ -383,6 +435,14 @@ class ConservedMixing(LocalMixing):
         frame.projector = self.projector[mixed]
 
     # the charges between two alignments, Eq. (E2)
+
+    def region_slices(self) -> list[slice]:
+        """Ranges of local cells with the same charges."""
+        return [part.cells for part in self.interfaces.blocks]
+
+    def region_faces(self) -> list[int]:
+        """Global faces where charges change."""
+        return self.interfaces.faces
 
     def charge_flow(self, ghosted: NDArray[np.float64], b: NDArray[np.float64], second_order: bool) -> Any:
         """- div Tr(Q_a D_1), (cell, 2) in cm^-4, with the eigenvectors of the last alignment."""

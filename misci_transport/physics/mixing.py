@@ -10,6 +10,7 @@ import numpy as np
 from ..alignment import CONVERGED, LOCKED, STATUS_NAMES
 from ..errors import ConvergenceError
 from ..kernels.alignment import align_batch
+from ..kernels.alignment_batch_residual import evaluate_batch, to_coordinates_batch
 from ..kernels.projectors import electron_mixing_bounds, fill_projectors
 from ..kernels.traces import level_densities
 from .hamiltonian import matter_beta
@@ -28,6 +29,19 @@ logger = logging.getLogger(__name__)
 
 #: Largest 1 - |U_ek|^2 for which transport and collisions treat a cell's flavours as pure.
 PURE_FLAVOR_TOLERANCE = 1.0e-8
+
+
+#: Relative distance of D_0, D_1 from which another solution is another solution.
+OTHER_ROOT = 1.0e-6
+
+
+def condition_numbers(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """2-norm condition numbers of (cell, n, n), rows and columns scaled to one: (cell,), infinite if singular."""
+    size = np.abs(matrices).max(axis=1, keepdims=True)
+    scaled = matrices / np.where(size > 0.0, size, 1.0)
+    size = np.abs(scaled).max(axis=2, keepdims=True)
+    number: NDArray[np.float64] = np.linalg.cond(scaled / np.where(size > 0.0, size, 1.0))
+    return number
 
 
 class _Record:
@@ -51,6 +65,14 @@ class _Record:
     ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
         """All cells are one region."""
         return [(slice(0, self.locked.size), ghosted, b)]
+
+    def region_slices(self) -> list[slice]:
+        """Ranges of local cells with the same charges."""
+        return [slice(0, self.locked.size)]
+
+    def region_faces(self) -> list[int]:
+        """Global faces where charges change."""
+        return []
 
     def charge_flow(self, _ghosted: NDArray[np.float64], _b: NDArray[np.float64], _second_order: bool) -> Any:
         """No charges are carried."""
@@ -149,6 +171,65 @@ class LocalMixing(_Record):
         """Matter potential and velocity of this rank's cells."""
         self.potential = self.hamiltonian.matter_potential(fluid)
         self.beta = matter_beta(fluid)
+
+    def effective_hamiltonian(self, moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """H = (+-) vacuum_g + field_0 - mu field_1: vacuum (cell, group, N_f^2) and fields (cell, 2, N_f^2), cm^-1."""
+        vacuum = self.hamiltonian.vacuum
+        fields = self.hamiltonian.strength * moments + self.shift
+        fields[:, 0, 0] += self.potential
+        fields[:, 1, 0] += self.potential * self.beta
+        return np.broadcast_to(vacuum, (moments.shape[0], *vacuum.shape)), fields
+
+    def conditions(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Condition number of the Newton matrix of each cell, 1 where flavours are locked: (cell,)."""
+        out = np.ones(self.decomposition.size)
+        free = np.flatnonzero(~self.locked)
+        if free.size == 0:
+            return out
+        n = self.phase_space.n_flavors
+        block = 2 * (n * n - 1)
+        x, output = np.empty((free.size, block)), np.empty((free.size, block))
+        to_coordinates_batch(np.ascontiguousarray(moments[free]), n, x)
+        jacobian = np.empty((free.size, block, block))
+        h = self.hamiltonian
+        evaluate_batch(
+            x, np.ascontiguousarray(populations[free]), self.weight_0[free], self.weight_1[free], self.cosine[free],
+            self.number_weight, h.vacuum, self.potential[free], self.beta[free], h.strength, self.shift[free], n, True,
+            output, jacobian,
+        )  # fmt: skip
+        out[free] = condition_numbers(jacobian - np.eye(block))
+        return out
+
+    def roots(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether Newton finds another solution from D = 0 or from -D: (cell,); false where flavours are locked."""
+        out = np.zeros(self.decomposition.size, dtype=bool)
+        free = np.flatnonzero(~self.locked)
+        size = np.linalg.norm(moments[free], axis=(1, 2))
+        for factor in (0.0, -1.0):
+            if free.size == 0:
+                break
+            trial = np.ascontiguousarray(factor * moments[free])
+            status = np.zeros(free.size, dtype=np.int64)
+            h = self.hamiltonian
+            align_batch(
+                trial, np.ascontiguousarray(populations[free]), self.weight_0[free], self.weight_1[free],
+                self.cosine[free], self.number_weight, h.vacuum, self.potential[free], self.beta[free], h.strength,
+                self.shift[free], self.phase_space.n_flavors, self.tolerance, self.max_iterations, True, status,
+                np.zeros(free.size, dtype=np.int64), np.zeros(free.size),
+            )  # fmt: skip
+            found = (status == CONVERGED) | (status == LOCKED)
+            out[free] |= found & (np.linalg.norm(trial - moments[free], axis=(1, 2)) > OTHER_ROOT * size)
+        return out
+
+    @property
+    def charge_angle(self) -> NDArray[np.float64]:
+        """(cell,) rad: angle of H without self-interaction against the axis of the charges held; 0 without charges."""
+        return np.zeros(self.decomposition.size)
+
+    @property
+    def charged(self) -> NDArray[np.bool_]:
+        """(cell,) whether charges are held."""
+        return np.zeros(self.decomposition.size, dtype=bool)
 
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Solve for D_0, D_1 (in place) and return the eigenvectors (collective).

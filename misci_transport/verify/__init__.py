@@ -9,7 +9,20 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..parallel.petsc import world
-from . import adiabatic, bulb, diffusion, isotropy, matter, pulses, radiating_sphere, rays  # noqa: F401
+from . import (  # noqa: F401
+    adiabatic,
+    bulb,
+    collisional,
+    diffusion,
+    isotropy,
+    landau_zener,
+    matter,
+    pulses,
+    radiating_sphere,
+    rays,
+    resonance,
+    splits,
+)
 from .registry import PROBLEMS, Problem, Result, find, listing
 
 __all__ = ["PROBLEMS", "Problem", "Result", "find", "listing", "main", "select"]

@@ -1,0 +1,213 @@
+"""Linear stability of an aligned state: the response of a cell's moments at complex frequency and wave number.
+
+A perturbation exp(i K r - i sigma t) of an aligned state obeys i(d_t + mu d_r) rho = [H, rho] to first order if
+
+    M(sigma, K) dD = 0,    M = 1 - strength R,
+    R: dD -> sum_{m,s,g} w_l (+1 nu, -1 nubar) N_g U (k o U^+ dH U) U^+,    dH = dD_0 - mu dD_1,
+    k_kl = (n_k - n_l)/((h_k - h_l) - (sigma - mu K)).
+
+Zeros of det M with Im sigma > 0 are instabilities. At sigma = K = 0 M is 1 minus the Jacobian of the alignment
+(`alignment_residual.evaluate`). Perturbations that break the axial symmetry have the block
+M_T = 1 + strength sum w_0 (1 - mu^2)/2 (...). Coordinates as in `alignment_residual`. Source: S. Airen et al., JCAP 12
+(2018) 019, arXiv:1809.09137 (flavour-pure states); derivation and numerics: docs/validity.md.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numba import njit
+
+from .adiabaticity import ray_field
+from .hermitian import eigen_batch
+
+#: Frequencies that are worked on together: their factors stay in the cache.
+POINTS = 32
+
+
+@njit(cache=True, error_model="numpy")
+def level_modes(populations, direction_cosine, number_weight, vacuum, field, n_flavors, gap, difference, real, imag):
+    """Modes of one cell: gap h_k - h_l < 0, difference +-N_g (n_k - n_l), and <k|T_a|l> = real + i imag, for k < l.
+
+    populations (direction, species, group, level); vacuum (group, N_f^2), field (2, N_f^2) packed, cm^-1. Out: gap and
+    difference (direction, 2 group, pair), real and imag (direction, 2 group, pair, N_f^2 - 1); neutrinos first. T_a is
+    the basis of the coordinates, Tr T_a T_b = delta_ab.
+    """
+    n = n_flavors
+    groups = number_weight.size
+    nothing = np.zeros((2, n * n))
+    base = np.empty(9)
+    packed = np.empty((2 * groups, n * n))
+    values = np.empty((2 * groups, n))
+    vector_r = np.empty((2 * groups, n, n))
+    vector_i = np.empty((2 * groups, n, n))
+    half = sqrt(0.5)
+    for m in range(direction_cosine.size):
+        ray_field(field, direction_cosine[m], nothing, n, base)
+        for g in range(groups):
+            for c in range(n * n):
+                packed[g, c] = base[c] + vacuum[g, c]
+                packed[groups + g, c] = base[c] - vacuum[g, c]
+        eigen_batch(packed, values, vector_r, vector_i)
+        for q in range(2 * groups):
+            species = q // groups
+            g = q - species * groups
+            weight = number_weight[g] * (1.0 - 2.0 * species)
+            pair = 0
+            for k in range(n):
+                for l in range(k + 1, n):
+                    gap[m, q, pair] = values[q, k] - values[q, l]
+                    difference[m, q, pair] = weight * (populations[m, species, g, k] - populations[m, species, g, l])
+                    diagonal_r = np.empty(3)
+                    diagonal_i = np.empty(3)
+                    coordinate = n - 1
+                    for a in range(n):
+                        # conj(U_ak) U_bl = p + i q for the pairs of flavours a <= b, and the same with a and b swapped
+                        ar = vector_r[q, a, k]
+                        ai = vector_i[q, a, k]
+                        diagonal_r[a] = ar * vector_r[q, a, l] + ai * vector_i[q, a, l]
+                        diagonal_i[a] = ar * vector_i[q, a, l] - ai * vector_r[q, a, l]
+                        for b in range(a + 1, n):
+                            pr = ar * vector_r[q, b, l] + ai * vector_i[q, b, l]
+                            pi = ar * vector_i[q, b, l] - ai * vector_r[q, b, l]
+                            ur = vector_r[q, b, k] * vector_r[q, a, l] + vector_i[q, b, k] * vector_i[q, a, l]
+                            ui = vector_r[q, b, k] * vector_i[q, a, l] - vector_i[q, b, k] * vector_r[q, a, l]
+                            real[m, q, pair, coordinate] = half * (pr + ur)
+                            imag[m, q, pair, coordinate] = half * (pi + ui)
+                            real[m, q, pair, coordinate + 1] = half * (ui - pi)
+                            imag[m, q, pair, coordinate + 1] = half * (pr - ur)
+                            coordinate += 2
+                    if n == 2:
+                        real[m, q, pair, 0] = half * (diagonal_r[0] - diagonal_r[1])
+                        imag[m, q, pair, 0] = half * (diagonal_i[0] - diagonal_i[1])
+                    else:
+                        sixth = 1.0 / sqrt(6.0)
+                        real[m, q, pair, 0] = sixth * (2.0 * diagonal_r[0] - diagonal_r[1] - diagonal_r[2])
+                        imag[m, q, pair, 0] = sixth * (2.0 * diagonal_i[0] - diagonal_i[1] - diagonal_i[2])
+                        real[m, q, pair, 1] = half * (diagonal_r[1] - diagonal_r[2])
+                        imag[m, q, pair, 1] = half * (diagonal_i[1] - diagonal_i[2])
+                    pair += 1
+
+
+@njit(cache=True, error_model="numpy")
+def axial_vertex(weight_0, weight_1, direction_cosine, vertex):
+    """Vertex (direction, 2, 2) = (w_0, w_1) (1, -mu): perturbations of D_0 and D_1."""
+    for m in range(direction_cosine.size):
+        vertex[m, 0, 0] = weight_0[m]
+        vertex[m, 0, 1] = -direction_cosine[m] * weight_0[m]
+        vertex[m, 1, 0] = weight_1[m]
+        vertex[m, 1, 1] = -direction_cosine[m] * weight_1[m]
+
+
+@njit(cache=True, error_model="numpy")
+def transverse_vertex(weight_0, direction_cosine, vertex):
+    """Vertex (direction, 1, 1) = -w_0 (1 - mu^2)/2: perturbations of the flux across the radius."""
+    for m in range(direction_cosine.size):
+        vertex[m, 0, 0] = -0.5 * weight_0[m] * (1.0 - direction_cosine[m] ** 2)
+
+
+@njit(cache=True, error_model="numpy")
+def mode_products(real, imag, even, odd):
+    """Even (..., d (d + 1)/2) = Re(V_b V_a^*), a <= b, and odd (..., d (d - 1)/2) = Im(V_b V_a^*), a < b.
+
+    V_a = <k|T_a|l> = real + i imag, flat (mode, d) with d = N_f^2 - 1.
+    """
+    d = real.shape[1]
+    for mode in range(real.shape[0]):
+        row = 0
+        skew = 0
+        for a in range(d):
+            for b in range(a, d):
+                even[mode, row] = real[mode, a] * real[mode, b] + imag[mode, a] * imag[mode, b]
+                row += 1
+                if b > a:
+                    odd[mode, skew] = imag[mode, b] * real[mode, a] - real[mode, b] * imag[mode, a]
+                    skew += 1
+
+
+@njit(cache=True, error_model="numpy")
+def response_factors(offset, center, shift, gap, difference, plus, minus):
+    """k_kl + k_lk into plus and k_kl - k_lk into minus, (4 point, mode): real, imaginary part, and d/dsigma of both.
+
+    One ray: shift = mu K; gap and difference (mode); the frequencies are center + offset (point).
+    """
+    count = offset.size
+    for point in range(count):
+        re = offset[point].real
+        y = offset[point].imag
+        for mode in range(gap.size):
+            p = difference[mode]
+            # The center is subtracted first: near a common precession this difference is exact.
+            x = ((gap[mode] - center) + shift) - re
+            s = 1.0 / (x * x + y * y) if p != 0.0 else 0.0
+            ar = x * s
+            ai = y * s
+            x = ((-gap[mode] - center) + shift) - re
+            s = 1.0 / (x * x + y * y) if p != 0.0 else 0.0
+            br = x * s
+            bi = y * s
+            plus[point, mode] = p * (ar - br)
+            plus[count + point, mode] = p * (ai - bi)
+            minus[point, mode] = p * (ar + br)
+            minus[count + point, mode] = p * (ai + bi)
+            # d/dsigma of 1/(low - sigma) is its square
+            cr = ar * ar - ai * ai
+            ci = 2.0 * ar * ai
+            dr = br * br - bi * bi
+            di = 2.0 * br * bi
+            plus[2 * count + point, mode] = p * (cr - dr)
+            plus[3 * count + point, mode] = p * (ci - di)
+            minus[2 * count + point, mode] = p * (cr + dr)
+            minus[3 * count + point, mode] = p * (ci + di)
+
+
+@njit(cache=True, error_model="numpy")
+def stability_matrix(
+    offset, center, wave_number, direction_cosine, gap, difference, even, odd, vertex, strength, matrix, slope
+):
+    """M(sigma, K) and dM/dsigma at sigma = center + offset, off all poles, into matrix and slope.
+
+    offset (point) complex; center real; K = wave_number, cm^-1; gap, difference (direction, mode), even and odd
+    (direction, mode, product) from `level_modes` and `mode_products`; vertex (direction, L, L) from `axial_vertex` or
+    `transverse_vertex`; matrix, slope (point, L d, L d) complex, d = N_f^2 - 1. A pair of levels k < l contributes
+    (k_kl + k_lk) even + i (k_kl - k_lk) odd: a product of matrices, which is left to BLAS.
+    """
+    blocks = vertex.shape[1]
+    d = matrix.shape[1] // blocks
+    modes = gap.shape[1]
+    matrix[:] = 0.0
+    slope[:] = 0.0
+    for a in range(blocks * d):
+        matrix[:, a, a] = 1.0
+    for start in range(0, offset.size, POINTS):
+        count = min(POINTS, offset.size - start)
+        plus = np.empty((4 * count, modes))
+        minus = np.empty((4 * count, modes))
+        for m in range(direction_cosine.size):
+            shift = direction_cosine[m] * wave_number
+            response_factors(offset[start : start + count], center, shift, gap[m], difference[m], plus, minus)
+            upper = np.dot(plus, even[m])
+            skewed = np.dot(minus, odd[m])
+            for i in range(count):
+                row = 0
+                skew = 0
+                for a in range(d):
+                    for b in range(a, d):
+                        value = complex(upper[i, row], upper[count + i, row])
+                        value_slope = complex(upper[2 * count + i, row], upper[3 * count + i, row])
+                        turn = complex(0.0, 0.0)
+                        turn_slope = complex(0.0, 0.0)
+                        if b > a:
+                            turn = complex(-skewed[count + i, skew], skewed[i, skew])
+                            turn_slope = complex(-skewed[3 * count + i, skew], skewed[2 * count + i, skew])
+                            skew += 1
+                        row += 1
+                        for l in range(blocks):
+                            for k in range(blocks):
+                                factor = strength * vertex[m, l, k]
+                                matrix[start + i, l * d + a, k * d + b] -= factor * (value + turn)
+                                slope[start + i, l * d + a, k * d + b] -= factor * (value_slope + turn_slope)
+                                if b > a:
+                                    matrix[start + i, l * d + b, k * d + a] -= factor * (value - turn)
+                                    slope[start + i, l * d + b, k * d + a] -= factor * (value_slope - turn_slope)
