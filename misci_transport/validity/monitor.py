@@ -127,24 +127,25 @@ class Validity:
 
     def fields(self) -> list[Field]:
         """For the output."""
-        about = {
-            "gamma": ("1", "smallest adiabaticity gap^2/(2 |<l|H'|k>|) along rays"),
-            "gamma_time": ("1", "smallest adiabaticity of the last step in time"),
-            "fraction": ("1", "share of phase space that is not adiabatic"),
-            "crossing_ratio": ("1", "largest oscillation time over crossing time of the cell"),
-            "collision_ratio": ("1", "largest oscillation time over collision time"),
-            "degeneracy": ("1", "smallest distance of levels over |H|"),
-            "condition": ("1", "condition number of the alignment"),
-            "depth": ("1", "depth of the angular crossing of the electron-lepton number"),
+        scalars = {
+            "nonadiabaticity": ("1", "largest 1/gamma along rays", _inverse(self.gamma)),
+            "nonadiabaticity_time": ("1", "largest 1/gamma of the last step in time", _inverse(self.gamma_time)),
+            "fraction": ("1", "share of phase space that is not adiabatic", self.fraction),
+            "crossing_ratio": ("1", "largest oscillation time over crossing time of the cell", self.crossing_ratio),
+            "collision_ratio": ("1", "largest oscillation time over collision time", self.collision_ratio),
+            "degeneracy": ("1", "smallest distance of levels over |H|, 2 if none", np.minimum(self.degeneracy, 2.0)),
+            "reciprocal_condition": ("1", "1 over the condition number of the alignment", _inverse(self.condition)),
+            "depth": ("1", "depth of the angular crossing of the electron-lepton number", self.depth),
         }
         made = [
-            Field(f"validity/{name}", getattr(self, name), ("cell",), unit, words)
-            for name, (unit, words) in about.items()
+            Field(f"validity/{name}", values, ("cell",), unit, words) for name, (unit, words, values) in scalars.items()
         ]
         growing = "of axially symmetric perturbations and of those that break the symmetry"
         axes = ("cell", "symmetry")
         made += [
-            Field("validity/growth", self.growth, axes, "1/cm", f"growth {growing}, NaN where it was not computed"),
+            Field(
+                "validity/growth", np.nan_to_num(self.growth, nan=-1.0), axes, "1/cm", f"growth {growing}, -1: unknown"
+            ),
             Field("validity/e_folds", self.e_folds, axes, "1", f"growth {growing} accumulated along outward rays"),
         ]
         return made + [
@@ -375,6 +376,12 @@ def occupations(populations: NDArray[np.float64], frame: LevelFrame) -> NDArray[
     out[mixed] = np.einsum(
         "cmsgk,cmsgki->cmsgi", populations[mixed], frame.projector[frame.mixed[mixed]][..., :DIAGONAL]
     )
+    return out
+
+
+def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1/x, 0 for infinity; the files hold finite numbers only."""
+    out: NDArray[np.float64] = np.divide(1.0, values, out=np.full(values.shape, 1.0e300), where=values > 1.0e-300)
     return out
 
 

@@ -441,9 +441,7 @@ def e_folds(growth: ArrayLike, width: ArrayLike, start: float = 0.0) -> NDArray[
     """
     rates, widths = np.asarray(growth, dtype=np.float64), np.asarray(width, dtype=np.float64)
     if rates.ndim != 1 or rates.shape != widths.shape:
-        raise ConfigurationError(
-            f"growth, width have shapes {rates.shape}, {widths.shape}; accepted: the same (cell,)"
-        )
+        raise ConfigurationError(f"growth, width have shapes {rates.shape}, {widths.shape}; accepted: the same (cell,)")
     for name, values in (("growth", rates), ("width", widths)):
         bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0.0)))
         if bad.size:

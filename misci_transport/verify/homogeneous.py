@@ -111,7 +111,6 @@ class Gas:
         self.synchronized_frequency, self.parts, self.collisions = synchronized_frequency, parts, collisions
         self.time, self.largest_change, self.smallest_step = time, largest_change, smallest_step
         self.tolerance = tolerance
-        self.narrowest = float("inf")  #: smallest gap of all steps if `largest_change` is given
         self.events: list[Event] = []
         self.steps = self.iterations = 0  #: alignments and Newton iterations in them
         self._potential = float("nan")  # of `cells`: the axes are those of before unless matter has changed
@@ -208,8 +207,6 @@ class Gas:
         before = copy(self)
         done = self._step(time, rescue=False)
         if done and self._moved(before) <= self.largest_change:
-            if self.largest_change < float("inf"):
-                self.narrowest = min(self.narrowest, self.smallest_gap())
             return
         divisible = time - before.time > self.smallest_step
         self._return_to(before)
@@ -297,7 +294,7 @@ class Gas:
         Raises
         ------
         ConvergenceError
-            If there is no aligned state; the present one is kept.
+            If there is no aligned state within `largest_change`; the present one is kept.
         """
         last, cells = self._spectator(self.density_matrix), self._cells(time)
         held = (self.charges if charges is None else charges) if cells.axes.counts[0] else None
@@ -305,6 +302,9 @@ class Gas:
         if not begun.report.successful:
             self.events.append(Event(time, "failed"))
             raise ConvergenceError(f"no aligned state at time {time:g}: {begun.report.describe_failures()}")
+        if begun.distance[0] > self.largest_change:
+            self.events.append(Event(time, "failed", float(begun.distance[0])))
+            raise ConvergenceError(f"no aligned state near the last one at time {time:g}: {begun.distance[0]:g} away")
         self.cells, self._potential, self.time = cells, float(self.matter(time)), time
         self.populations, self.unknowns, self.charges = begun.populations, begun.unknowns, begun.charges
         self.events.append(Event(time, "reprojected", float(begun.distance[0])))
