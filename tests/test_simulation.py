@@ -67,6 +67,9 @@ class FakeTransport:
     def alignment_summary(self):
         return {"failed": 0, "largest residual": 1e-13}
 
+    def validity_summary(self):
+        return {"cells not adiabatic": 3.0, "smallest gamma": 0.5}, ["levels turn too fast: 3 of 4 cells"]
+
     def checkpoint(self):
         return {
             "populations": Field(
@@ -185,6 +188,8 @@ def test_steady_run_with_its_variants(make_case, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["outputs"] == names
     assert (tmp_path / "out" / "steady.xdmf").exists()
     assert any(line.startswith("cost: ") for line in summary.lines())
+    assert summary.lines()[-1] == "  levels turn too fast: 3 of 4 cells"
+    assert "FAIL" in summary.lines()[-2]
 
 
 def load_toml(text):

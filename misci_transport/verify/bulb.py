@@ -52,7 +52,7 @@ class Bulb:
         """(group,) w at the middle of the bins."""
         return 0.5 * (self.edges[1:] + self.edges[:-1])
 
-    def case(self) -> tuple[Case, ConservedMixing, NDArray[np.float64]]:
+    def case(self, comm: Any = None) -> tuple[Case, ConservedMixing, NDArray[np.float64]]:
         """The transport problem with nothing in it, its alignment, and what is emitted.
 
         The last is packed, (direction, species, group, component).
@@ -62,7 +62,7 @@ class Bulb:
         w = self.frequency
         # weight_0 is (R/r)^2 <1/v>/2
         energy = EnergyGrid(w, self.edges, np.full(w.size, 2.0) / PHASE_SPACE)
-        case = Case(mesh, angles, energy=energy, boundary=Boundary("inflow", "inflow"), n_flavors=2)
+        case = Case(mesh, angles, energy=energy, boundary=Boundary("inflow", "inflow"), n_flavors=2, comm=comm)
         c, s = np.cos(2.0 * self.theta), np.sin(2.0 * self.theta)
         vacuum = pack(0.5 * w[:, None, None] * np.array([[c, s], [s, -c]]))
         hamiltonian = ScaledHamiltonian(2, vacuum, self.strength)
@@ -137,15 +137,27 @@ class ScaledHamiltonian(Hamiltonian):
         return float(self._strength)  # type: ignore[attr-defined]
 
 
-def stationary(bulb: Bulb) -> tuple[Case, ConservedMixing]:
+def _first_cell(
+    case: Case, mixing: ConservedMixing, emitted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Populations (direction, ...) and moments (1, 2, N_f^2) of the aligned state of the innermost cell (collective)."""
+    found = None
+    if case.decomposition.is_first:
+        first = mixing.cells.take(np.zeros(1, dtype=np.int64))
+        begun = start_branches(first, emitted[None])
+        found = begun.populations[0], first.moments(begun.unknowns, begun.charges, begun.populations)
+    populations, moments = case.decomposition.comm.bcast(found, root=0)
+    return populations, moments
+
+
+def stationary(bulb: Bulb, comm: Any = None) -> tuple[Case, ConservedMixing]:
     """The stationary state, marched outwards from the flavour state with the fluxes of the charge held."""
-    case, mixing, emitted = bulb.case()
-    first = mixing.cells.take(np.zeros(1, dtype=np.int64))
-    begun = start_branches(first, emitted[None])
-    case.boundary.inner_populations = begun.populations[0]
-    case.state.owned[:] = begun.populations[0]
+    case, mixing, emitted = bulb.case(comm)
+    populations, moments = _first_cell(case, mixing, emitted)
+    case.boundary.inner_populations = populations
+    case.state.owned[:] = populations
     mixing.begin_flux()
-    case.state.moments[:] = first.moments(begun.unknowns, begun.charges, begun.populations)
+    case.state.moments[:] = moments
     case.mix(mixing)
     return case, mixing
 
@@ -169,22 +181,27 @@ def from_flavor_state(bulb: Bulb) -> Bulb:
         if inner > bulb.inner:
             continue
         trial = replace(bulb, inner=inner)
-        _, mixing, emitted = trial.case()
+        _, mixing, emitted = trial.case(_alone())
         begun = start_branches(mixing.cells.take(np.zeros(1, dtype=np.int64)), emitted[None])
         if begun.report.successful and begun.distance[0] < NEAR:
             return trial
     return bulb
 
 
-def evolving(bulb: Bulb, begin: Bulb) -> tuple[Case, ConservedMixing]:
+def _alone() -> Any:
+    from mpi4py import MPI
+
+    return MPI.COMM_SELF
+
+
+def evolving(bulb: Bulb, begin: Bulb, comm: Any = None) -> tuple[Case, ConservedMixing]:
     """A bulb in time, beginning with the stationary state of another one that fills the same mesh.
 
     A domain filled with flavour states would not do: where those are unstable no aligned state is near them.
     """
-    before, held = stationary(begin)
-    case, mixing, emitted = bulb.case()
-    begun = start_branches(mixing.cells.take(np.zeros(1, dtype=np.int64)), emitted[None])
-    case.boundary.inner_populations = begun.populations[0]
+    before, held = stationary(begin, comm)
+    case, mixing, emitted = bulb.case(comm)
+    case.boundary.inner_populations, _ = _first_cell(case, mixing, emitted)
     case.state.owned[:] = before.state.owned
     case.state.moments[:] = before.state.moments
     mixing.fixed, mixing.multipliers = held.fixed, held.multipliers
