@@ -178,7 +178,7 @@ class AdvectionOptions(Section):
         return self
 
 
-Charge = Literal["none", "mass", "flavor", "synchronized"]
+Charge = Literal["none", "mass", "flavor", "synchronized", "auto"]
 
 
 class ChargeRegion(Section):
@@ -195,7 +195,8 @@ class AlignmentOptions(Section):
         default="none",
         description="conserved flavour charges: none (Eq. 14 as printed, right where flavours are locked or neutrinos "
         "do not feel each other), the vacuum mass axis (V << dm^2/2E), the flavour axis (V >> dm^2/2E), or the "
-        "synchronized axis between them",
+        "synchronized axis between them; auto: chosen cell by cell where neutrinos act together and flavours are not "
+        "locked, by comparing V with dm^2/2E",
     )
     charge_count: int | None = Field(
         default=None,

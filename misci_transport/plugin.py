@@ -170,6 +170,9 @@ class Transport:
             self._frame_is_old = False
         if isinstance(mixing, ConservedMixing):
             mixing.follow_synchronization(self.state.owned, self.state.moments)
+            if self._aligned and self._frame_is_old:
+                mixing.eigenvectors(self.state.moments)
+            mixing.choose(self.state.owned, self.state.moments)
         if not self._aligned:
             self._frame = self.mixing.align(self.state.owned, self.state.moments)
             self._aligned = True

@@ -171,7 +171,9 @@ def turning_3(start_lane, change, ds, lane, gamma):
                 t[i] = target[sample, pair, i]
                 origin[i] = sample * spacing
                 near = abs(t[i] - origin[i]) <= spacing and t[i] >= 0.0 and t[i] <= 1.0
-                wanted[i] = near and t[i] != origin[i] and promise[sample, pair, i] < min(0.95 * gamma[pair, i], RELEVANT)
+                wanted[i] = (
+                    near and t[i] != origin[i] and promise[sample, pair, i] < min(0.95 * gamma[pair, i], RELEVANT)
+                )
                 any_wanted = any_wanted or wanted[i]
             if not any_wanted:
                 continue

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Charges chosen by the code.
+AUTO = "auto"
+#: Self-interaction over vacuum frequency below which modes do not act together.
+WEAK = 0.01
+#: Ratio of matter potential and vacuum frequency from which the axis of the larger one is conserved.
+APART = 10.0
 #: Bound of w_sync in units of the largest vacuum frequency: beyond it the axis is that of masses.
 LARGEST_SYNCHRONIZED = 1.0e3
 
@@ -91,7 +97,10 @@ class ConservedMixing(LocalMixing):
             petsc_options=petsc_options,
         )
         self.transport, self.count, self.parts = transport, count, parts
-        self.kinds = [kinds] * decomposition.size if isinstance(kinds, str) else list(kinds)
+        wanted = [kinds] * decomposition.size if isinstance(kinds, str) else list(kinds)
+        #: cells whose charges are chosen by `choose`; they hold none until then
+        self.automatic = np.array([kind == AUTO for kind in wanted])
+        self.kinds = ["none" if kind == AUTO else kind for kind in wanted]
         self.synchronized_frequency = np.ones(decomposition.size)
         self.bin_ratio = bin_ratio
         self.charges = np.zeros((decomposition.size, 2))  #: Tr(Q_a D_0), or Tr(Q_a D_1) of a stationary state, cm^-3
@@ -172,6 +181,69 @@ class ConservedMixing(LocalMixing):
             bin_ratio=self.bin_ratio,
             synchronized_frequency=self.synchronized_frequency,
         )
+
+    # which charges, by comparing what breaks them
+
+    def choose(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        """Choose the charges of automatic cells for the present matter and neutrinos (collective).
+
+        None where flavours are locked or self-interaction is weak; otherwise the axis that the larger of the vacuum
+        term and the matter potential breaks least. A cell that changes begins again next to its density matrices;
+        populations and moments are changed in place.
+
+        Raises
+        ------
+        ConvergenceError
+            On all ranks, if such a cell has no aligned state and the policy is "stop".
+        """
+        comm = self.decomposition.comm
+        if not comm.allreduce(int(self.automatic.any())):
+            return
+        wanted = list(self.kinds)
+        frequency = self._mean_frequency(populations)
+        matter = np.abs(self.potential)
+        strong = self.hamiltonian.strength * np.linalg.norm(moments, axis=(1, 2)) > WEAK * frequency
+        for cell in np.flatnonzero(self.automatic):
+            if self.locked[cell] or not strong[cell]:
+                wanted[cell] = "none"
+            elif matter[cell] < frequency[cell] / APART:
+                wanted[cell] = "mass"
+            else:
+                wanted[cell] = "flavor" if matter[cell] > frequency[cell] * APART else "synchronized"
+        changed = np.array([i for i, (old, new) in enumerate(zip(self.kinds, wanted, strict=True)) if old != new], int)
+        if not comm.allreduce(int(changed.size)):
+            return
+        n = self.phase_space.n_flavors
+        total = np.einsum("cmsgk,cmsgki->cmsgi", populations[changed], self.projector[changed])
+        given = np.concatenate([total[..., :n], 0.5 * total[..., 3 : 3 + n * (n - 1)], total[..., n:3]], axis=-1)
+        self.kinds, self._cells, self._known = wanted, None, None
+        self.interfaces = Interfaces(self.kinds, self.decomposition)
+        self.follow_synchronization(populations, moments)
+        cells = self.cells.take(changed)
+        begun = start_branches(cells, given, seed=cells.axes.seed, tolerance=self.tolerance)
+        self.status[changed], self.residual[changed] = begun.report.status, begun.report.residual
+        self._judge()
+        good = np.isfinite(begun.distance)
+        kept = changed[good]
+        populations[kept] = begun.populations[good]
+        self.charges = self.charges.copy()
+        self.charges[changed] = begun.charges
+        self.multipliers[changed] = cells.multipliers(begun.unknowns)
+        moments[kept] = cells.moments(begun.unknowns, begun.charges, begun.populations)[good]
+        for cell, far in zip(changed, begun.distance, strict=True):
+            self._note(int(cell), f"charges {wanted[cell]}", float(far))
+        self._set_frame(self.cells.unknowns(moments, self.multipliers), self.charges)
+
+    def _mean_frequency(self, populations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(cell,) size of the vacuum term averaged over what differs in population; over all groups if nothing does."""
+        values = np.abs(self.hamiltonian.vacuum).max(axis=1)
+        spread = np.ptp(populations[..., : self.phase_space.n_flavors], axis=-1)
+        weight = np.einsum("cm,g,cmsg->cg", np.abs(self.weight_0), self.number_weight, spread)
+        total = weight.sum(axis=1)
+        mean: NDArray[np.float64] = np.divide(
+            weight @ values, total, out=np.full(total.shape, values.mean()), where=total > 0.0
+        )
+        return mean
 
     # what the validity monitor asks for
 

@@ -32,6 +32,8 @@ LARGEST_STEP = 2.0
 MAX_POINTS = 40000
 #: Ratio of successive floors in the search for the largest growth rate.
 DESCENT = 4.0
+#: E-folds after which an instability matters: a seed of 5e-5 (mixing angle in matter) has become of order one.
+E_FOLD_THRESHOLD = 10.0
 #: The largest growth rate is bracketed to this accuracy where Newton's method finds no root.
 ACCURACY = 1.0e-2
 
@@ -47,6 +49,7 @@ class LevelModes:
     difference: NDArray[np.float64]  #: (direction, mode) +-N_g (n_k - n_l) in cm^-3
     even: NDArray[np.float64]  #: (direction, mode, product), of `mode_products`
     odd: NDArray[np.float64]  #: (direction, mode, product)
+    precession: NDArray[np.float64]  #: (direction, 2 group) H_ee minus the mean of the heavy diagonal, cm^-1
     largest: NDArray[np.float64]  #: (direction,) sum over species and groups of the largest |difference|
     vertices: dict[str, NDArray[np.float64]] = field(default_factory=dict)  #: of the two blocks
 
@@ -92,16 +95,16 @@ class LevelModes:
 
     @cached_property
     def drift(self) -> tuple[float, float, float]:
-        """Phase speed and rates of the fast modes: (K_0, fast, slow), cm^-1.
+        """Wave number and rates of collective modes of nu_e against the heavy flavours: (K_0, fast, slow), cm^-1.
 
-        Uppermost gap of a mode = a - mu K_0 + rest (weighted least squares): K_0 is the wave number of a perturbation
-        whose modes precess alike, slow the rms of the rest. fast = strength sum_m w_0 |sum N_g (n_k - n_l)| is what
-        is left of the coupling when neutrinos and antineutrinos of a direction cancel.
+        H_ee - H_xx = a - mu K_0 + rest (weighted least squares over the modes): perturbations of wave number K_0 precess
+        alike in all directions; slow is the rms of the rest. fast = strength sum_m w_0 |sum +-N_g (n_e - n_x)| is what
+        neutrinos and antineutrinos of a direction leave of the coupling.
         """
         pairs = self.n_flavors * (self.n_flavors - 1) // 2
-        # Of three pairs the middle one is (0, 2), lowest and uppermost.
-        gap = -self.gap.reshape(self.gap.shape[0], -1, pairs)[..., pairs // 2]
-        difference = self.difference.reshape(self.difference.shape[0], -1, pairs)[..., pairs // 2]
+        # Of three pairs the middle one is (0, 2), lowest and uppermost. The upper level is nu_e where H_ee > H_xx.
+        gap = self.precession
+        difference = self.difference.reshape(*gap.shape, pairs)[..., pairs // 2] * np.sign(gap)
         weight = np.abs(self.vertices[AXIAL][:, 0, 0])
         weights = weight[:, None] * np.abs(difference)
         fast = abs(self.strength) * float(np.sum(weight * np.abs(difference.sum(axis=1))))
@@ -185,6 +188,8 @@ def linearise(
     even = np.empty((modes, d * (d + 1) // 2))
     odd = np.empty((modes, d * (d - 1) // 2))
     _kernel.mode_products(real.reshape(modes, d), imag.reshape(modes, d), even, odd)
+    own, common = (array[..., 0] - array[..., 1:n].mean(axis=-1) for array in (packed, rest))
+    precession = np.array([1.0, -1.0])[:, None] * own + (common[0] - cosine * common[1])[:, None, None]
     axial, transverse = np.empty((directions, 2, 2)), np.empty((directions, 1, 1))
     _kernel.axial_vertex(w0, w1, cosine, axial)
     _kernel.transverse_vertex(w0, cosine, transverse)
@@ -196,6 +201,7 @@ def linearise(
         difference=difference.reshape(directions, -1),
         even=even.reshape(directions, -1, even.shape[1]),
         odd=odd.reshape(directions, -1, odd.shape[1]),
+        precession=precession.reshape(directions, 2 * groups),
         largest=np.abs(difference).max(axis=2).sum(axis=1),
         vertices={AXIAL: axial, TRANSVERSE: transverse},
     )

@@ -22,8 +22,9 @@ MOST_STEPS = 40000
 def tilted(p: dict[str, Any], axis: float, together: bool) -> tuple[NDArray[np.float64], float]:
     """Polarization vectors (2, 3) along their H - omega_c B next to the flavour state, and omega_c.
 
-    With d = mu D_z - omega_c B_z and slopes t = P_x/P_z: mu D_x = t (w B_z + d) = t_bar (d - w B_z). Two solutions: both
-    P turn together, and omega_c is of the order of w; or P_x are almost the same, and omega_c B_z is almost mu D_z.
+    With d = mu D_z - omega_c B_z and slopes t = P_x/P_z: mu D_x = t (w B_z + d) = t_bar (d - w B_z). Two solutions:
+    both P turn together, and omega_c is of the order of w; or P_x are almost the same, and omega_c B_z is almost
+    mu D_z.
     """
     w, mu, x = p["omega"] * axis, p["mu"], p["seed"]
     length = np.array([p["n_e"] - p["n_x"], p["nbar_e"] - p["nbar_x"]])

@@ -47,6 +47,7 @@ class Event:
     time: float
     kind: str
     distance: float = 0.0  #: of the new state from the old density matrices (see `Start.distance`)
+    gap: float = float("nan")  #: smallest gap of the last state before a new beginning, an inverse time
 
 
 class Gas:
@@ -76,6 +77,8 @@ class Gas:
         At the start.
     largest_change, smallest_step
         Steps that move the state farther (see `Start.distance`) are divided until they are this short.
+    largest_projection
+        A new beginning farther from the last state than this is refused.
     tolerance
         Of the alignment. It must exceed round-off of H over the smallest gap.
     """
@@ -96,6 +99,7 @@ class Gas:
         time: float = 0.0,
         largest_change: float = float("inf"),
         smallest_step: float = float("inf"),
+        largest_projection: float = float("inf"),
         tolerance: float = 1.0e-12,
     ) -> None:
         self.vacuum = np.asarray(vacuum, dtype=np.float64)
@@ -110,7 +114,7 @@ class Gas:
         self.mu, self.matter, self.charge, self.bin_ratio = mu, matter, charge, bin_ratio
         self.synchronized_frequency, self.parts, self.collisions = synchronized_frequency, parts, collisions
         self.time, self.largest_change, self.smallest_step = time, largest_change, smallest_step
-        self.tolerance = tolerance
+        self.largest_projection, self.tolerance = largest_projection, tolerance
         self.events: list[Event] = []
         self.steps = self.iterations = 0  #: alignments and Newton iterations in them
         self._potential = float("nan")  # of `cells`: the axes are those of before unless matter has changed
@@ -294,20 +298,21 @@ class Gas:
         Raises
         ------
         ConvergenceError
-            If there is no aligned state within `largest_change`; the present one is kept.
+            If there is no aligned state within `largest_projection`; the present one is kept.
         """
         last, cells = self._spectator(self.density_matrix), self._cells(time)
         held = (self.charges if charges is None else charges) if cells.axes.counts[0] else None
+        gap = self.smallest_gap()
         begun = start_branches(cells, last, charges=held, tolerance=self.tolerance)
         if not begun.report.successful:
-            self.events.append(Event(time, "failed"))
+            self.events.append(Event(time, "failed", gap=gap))
             raise ConvergenceError(f"no aligned state at time {time:g}: {begun.report.describe_failures()}")
-        if begun.distance[0] > self.largest_change:
-            self.events.append(Event(time, "failed", float(begun.distance[0])))
+        if begun.distance[0] > self.largest_projection:
+            self.events.append(Event(time, "failed", float(begun.distance[0]), gap))
             raise ConvergenceError(f"no aligned state near the last one at time {time:g}: {begun.distance[0]:g} away")
         self.cells, self._potential, self.time = cells, float(self.matter(time)), time
         self.populations, self.unknowns, self.charges = begun.populations, begun.unknowns, begun.charges
-        self.events.append(Event(time, "reprojected", float(begun.distance[0])))
+        self.events.append(Event(time, "reprojected", float(begun.distance[0]), gap))
 
     def _spectator(self, density_matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """(cell, direction, species, group, component) with the flavour that does not mix, if there are two."""

@@ -174,7 +174,19 @@ def test_scales_against_lapack(n):
     removal = rng.uniform(0.0, 1.0, (cells, 2, groups, 3))
     ratio, fraction, gap, degeneracy = np.empty((cells, 2)), np.empty((cells, 2)), np.empty(cells), np.empty(cells)
     scale_separation(
-        populations, cosine, weight_0, number_weight, vacuum, field, width, removal, 1e-6, ratio, fraction, gap, degeneracy
+        populations,
+        cosine,
+        weight_0,
+        number_weight,
+        vacuum,
+        field,
+        width,
+        removal,
+        1e-6,
+        ratio,
+        fraction,
+        gap,
+        degeneracy,
     )
     for cell in range(cells):
         rows = []

@@ -163,3 +163,40 @@ def test_fluxes_must_be_turned_into_densities_before_a_step(small):
     case, _ = stationary(small)
     with pytest.raises(ConfigurationError, match="begin_density"):
         case.step(0.4 * case.mesh.width.min())
+
+
+@pytest.mark.parametrize(("potential", "expected"), [(0.0, "mass"), (1e3, "flavor"), (0.5, "synchronized")])
+def test_automatic_charges_follow_what_breaks_them(potential, expected):
+    """A gas that acts together and is not locked takes the axis that matter or the vacuum term leaves."""
+    case, mixing = closed_gas(2, "auto")
+    assert set(mixing.kinds) == {"none"}
+    mixing.potential = np.full(12, potential)
+    mixing.locked = np.zeros(12, dtype=bool)
+    mixing._cells = None
+    # what a locked cell has: pure flavours, nu_e on the upper of the two levels
+    x = case.mesh.center / 10.0
+    case.state.owned[:] = 0.0
+    case.state.owned[:, :, 0, :, 1] = (0.5 + 0.2 * np.sin(2.0 * np.pi * x))[:, None, None]
+    case.state.owned[:, :, 1, :, 1] = (0.2 + 0.1 * np.cos(2.0 * np.pi * x))[:, None, None]
+    mixing.projector[:] = mixing._pure
+    before = case.state.owned.copy()
+    mixing.choose(case.state.owned, case.state.moments)
+    assert set(mixing.kinds) == {expected}
+    assert {event.kind for event in mixing.events} == {f"charges {expected}"}
+    held = mixing.cells.axes.charges(case.state.moments)
+    np.testing.assert_allclose(held, mixing.charges, rtol=1e-9, atol=1e-12)
+    # the numbers of neutrinos are what they were
+    assert before.sum() == pytest.approx(case.state.owned.sum(), rel=1e-12)
+    result = case.step(0.1 * case.mesh.width.min())
+    assert abs(result.ledger.imbalance("neutrinos")) <= 1e-12
+
+
+def test_automatic_charges_leave_locked_and_thin_cells_alone():
+    case, mixing = closed_gas(2, "auto")
+    mixing.locked = np.ones(12, dtype=bool)
+    mixing.choose(case.state.owned, case.state.moments)
+    assert set(mixing.kinds) == {"none"}
+    mixing.locked = np.zeros(12, dtype=bool)
+    mixing.hamiltonian = ScaledHamiltonian(2, mixing.hamiltonian.vacuum, 1e-6)
+    mixing.choose(case.state.owned, case.state.moments)
+    assert set(mixing.kinds) == {"none"}
