@@ -1,4 +1,4 @@
-"""Pictures of validation problems for docs/validation.md: ``python docs/make_gallery.py [DIRECTORY]``."""
+"""Pictures of validation problems for docs/validation.md: ``python docs/make_gallery.py [DIRECTORY [NAME ...]]``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
+from misci_transport.constants import EV2_TO_MEV2, HBAR_C
+from misci_transport.options import ValidityOptions
 from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, save, styled
-from misci_transport.verify import adiabatic, diffusion, pulses, radiating_sphere
+from misci_transport.validity.measures import GAMMA_THRESHOLD
+from misci_transport.validity.monitor import ValidityMonitor
+from misci_transport.verify import (
+    PROBLEMS,
+    adiabatic,
+    bulb,
+    collisional,
+    diffusion,
+    kinetics,
+    pulses,
+    radiating_sphere,
+    resonance,
+    splits,
+)
+from misci_transport.verify.homogeneous import by_frequency, polarization
+from misci_transport.verify.registry import Findings
 from misci_transport.verify.setup import Case
 
 EXACT = {"color": BLACK, "linewidth": 0.9}
@@ -61,6 +78,239 @@ def conversion():
         right.set_xticks([], minor=True)
         for axis in (left, right):
             axis.legend()
+    return figure
+
+
+def jumps():
+    """V3: probability of a jump at a resonance, and gamma as the validity monitor measures it."""
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.0)
+        left, right = axes[0]
+        gamma = np.geomspace(0.01, 10.0, 200)
+        left.semilogx(gamma, np.exp(-0.5 * np.pi * gamma), label=r"$\exp(-\pi\gamma/2)$", **EXACT)
+        some = np.geomspace(0.02, 8.0, 14)
+        jump = [kinetics.landau_zener(float(g)) for g in some]
+        left.plot(some, jump, "o", color=BLUE, markersize=3.5, label="kinetics")
+        left.plot(some, [_jump_of_transport(float(g)) for g in some], "s", color=VERMILLION, markersize=3, label="run")
+        for axis in axes[0]:
+            axis.axvspan(gamma[0], GAMMA_THRESHOLD, color=GREY, alpha=0.12, linewidth=0.0, label="flagged")
+        for cells, color, marker in ((12, GREEN, "^"), (50, BLUE, "o"), (200, VERMILLION, "s")):
+            off = [
+                100.0 * (_measured("V3", "smallest gamma", gamma=float(g), cells=cells) / g - 1.0) for g in some[::2]
+            ]
+            right.semilogx(some[::2], off, marker + "-", color=color, markersize=3, label=f"{cells} cells")
+        left.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel="probability of a jump", ylim=(-0.03, 1.03))
+        right.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel=r"$\gamma$ of the monitor, difference [%]")
+        for axis in axes[0]:
+            axis.set_xlim(gamma[0], gamma[-1])
+            axis.legend()
+    return figure
+
+
+def _measured(name: str, quantity: str, **given) -> float:
+    """What a problem computed for the first quantity whose description begins so."""
+    return next(r.computed for r in PROBLEMS[name].run(**given) if r.quantity.startswith(quantity))
+
+
+def _jump_of_transport(gamma: float) -> float:
+    """Part of the level's neutrinos that have left it at the end of the beam of V3."""
+    p = {"theta": 0.15, "dm2": 2.5e-3, "flavors": 2, "ordering": "normal", "potential_end": 0.0}
+    frequency = 2.0 * gamma * np.cos(2.0 * p["theta"]) / (adiabatic.LENGTH * np.sin(2.0 * p["theta"]) ** 2)
+    p["energy"] = p["dm2"] * EV2_TO_MEV2 / (2.0 * frequency * HBAR_C)
+    p["potential"] = 2.0 * frequency * np.cos(2.0 * p["theta"])
+    case = adiabatic.beam(p, 50, "adiabatic")
+    case.march(4.0 * adiabatic.LENGTH, 0.01 * adiabatic.LENGTH)
+    first = adiabatic.electron_content(p, p["potential"])[0]
+    n = case.populations()[-1, 0, 0, 0, :2] / adiabatic.AMPLITUDE
+    return 0.5 * (1.0 - (n[1] - n[0]) / (first[1] - first[0]))
+
+
+def spectral_splits():
+    """V5 and V6: P along the charge's axis at the end, and the deviation from kinetics against tau and V."""
+    looks = ((40.0, VERMILLION), (160.0, ORANGE), (640.0, BLUE))
+    with styled():
+        figure, axes = canvas(2, 2, 7.5, 5.6)
+        both, alone, rate, matter = axes.ravel()
+        deviation = {"V5": [], "V6": []}
+        for tau, color in looks:
+            p = PROBLEMS["V5"].values({"tau": tau})
+            gas = _split(p, "mass")
+            w, _ = kinetics.box_spectrum(p["modes"], p["asymmetry"])
+            axis = splits.axis_of(gas)
+            kinetic = splits.kinetic_polarization(p, gas, splits.duration(p["mu0"], tau)) @ axis
+            aligned = _aligned(gas) @ axis
+            both.plot(w, kinetic, color=color, linewidth=1.1, label=rf"kinetics, $\tau$ = {tau:g}")
+            deviation["V5"].append(np.abs(aligned - kinetic).mean())
+            q = PROBLEMS["V6"].values({"tau": tau})
+            single, frequency, direction = splits.neutrino_gas(q)
+            single.start()
+            found, expected = splits.split_along_axis(q, single, frequency, direction)
+            alone.plot(frequency, expected, color=color, linewidth=1.1)
+            deviation["V6"].append(np.abs(found - expected).mean())
+        both.plot(w, aligned, "o", color=BLACK, markersize=2, label="alignment")
+        alone.plot(frequency, found, "o", color=BLACK, markersize=2)
+        alone.axvline(1.0 - q["charge"], color=GREY, linewidth=0.7, linestyle=":")
+        for axis, name in ((both, "V5"), (alone, "V6")):
+            axis.set(xlabel="frequency $w$", ylabel="$P$ along the axis", title=name, ylim=(-1.08, 1.08))
+        both.legend(loc="lower left")
+        taus = [tau for tau, _ in looks]
+        for name, color, marker in (("V5", BLUE, "o"), ("V6", VERMILLION, "s")):
+            rate.loglog(taus, deviation[name], marker + "-", color=color, markersize=3.5, label=name)
+        rate.loglog(taus, deviation["V5"][0] * taus[0] / np.array(taus), ":", color=GREY, label=r"$1/\tau$")
+        rate.set(xlabel=r"$\tau$ [$1/w_\mathrm{max}$]", ylabel="mean deviation from kinetics")
+        rate.set_xticks(taus, [f"{tau:g}" for tau in taus])
+        rate.set_xticks([], minor=True)
+        _splits_in_matter(matter)
+        for axis in (rate, matter):
+            axis.legend()
+    return figure
+
+
+def _split(p, kind: str):
+    """The gas of V5 at the end."""
+    gas = splits.build(p, kind)
+    if splits.started(p, gas, Findings("V5")) is None:
+        raise RuntimeError(f"V5 does not begin with charge {kind}")
+    for time in np.linspace(0.0, splits.duration(p["mu0"], p["tau"]), p["steps"] + 1)[1:]:
+        gas.advance(float(time))
+    return gas
+
+
+def _aligned(gas) -> np.ndarray:
+    """P per neutrino by frequency."""
+    matrices = by_frequency(gas.density_matrix)
+    return polarization(matrices) / matrices[:, :2].sum(axis=1)[:, None]
+
+
+def _splits_in_matter(axis) -> None:
+    potentials = (0.02, 0.035, 0.06, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0, 6.0, 15.0, 40.0)
+    kinds = (("none", GREY, "^"), ("mass", BLUE, "o"), ("flavor", VERMILLION, "s"))
+    found = {kind: [] for kind, _, _ in kinds}
+    for potential in potentials:
+        p = PROBLEMS["V5"].values({"potential": potential})
+        kinetic = None
+        for kind, _, _ in kinds:
+            gas = _split(p, kind)
+            if kinetic is None:
+                kinetic = splits.kinetic_polarization(p, gas, splits.duration(p["mu0"], p["tau"]))
+            along = splits.axis_of(gas)
+            found[kind].append(np.abs((_aligned(gas) - kinetic) @ along).mean())
+    for kind, color, marker in kinds:
+        axis.loglog(potentials, found[kind], marker + "-", color=color, markersize=3, label=kind)
+    broken = splits.LOWEST * splits.tolerance(p), splits.HIGHEST
+    axis.axvspan(*broken, color=GREY, alpha=0.12, linewidth=0.0, label="flagged")
+    axis.axhline(splits.tolerance(p), color=BLACK, linewidth=0.7, linestyle="--", label="tolerance")
+    axis.set(xlabel=r"matter potential $V$ [$w_\mathrm{max}$]", ylabel="mean deviation from kinetics")
+
+
+def bulbs():
+    """V7: survival against frequency and radius, where the alignment is right and where it is not."""
+    with styled():
+        figure, axes = canvas(2, 2, 7.5, 5.4)
+        spectrum, radius, wrong, grown = axes.ravel()
+        species = ((0, BLUE, r"$\nu_e$"), (1, VERMILLION, r"$\bar\nu_e$"))
+        for asymmetry, axis in ((0.7, radius), (0.95, wrong)):
+            made = bulb.from_flavor_state(bulb.box("R20", asymmetry, 0.05, 160, 40, 400))
+            case, mixing = bulb.stationary(made)
+            found = bulb.survival(case, mixing, made)
+            radii = np.linspace(made.inner, made.outer, 160)
+            kinetic = 0.5 + 0.5 * made.kinetics(radii, 160).polarization[..., 2].mean(axis=2)
+            groups = made.frequency.size
+            by_species = (kinetic[:, groups:], kinetic[:, groups - 1 :: -1])
+            for s, color, name in species:
+                if asymmetry == 0.7:
+                    late = radii > 0.85 * made.outer
+                    spectrum.plot(made.frequency, by_species[s][late].mean(axis=0), color=color)
+                    spectrum.plot(made.frequency, found[-1, :, s].mean(axis=0), "o", color=color, markersize=3)
+                axis.plot(radii / made.radius, by_species[s].mean(axis=1), color=color, label=f"{name}, kinetics")
+                mean = found[:, :, s].mean(axis=(1, 2))
+                axis.plot(case.mesh.center / made.radius, mean, "--", color=color, label=f"{name}, alignment")
+            axis.set(xlabel="$r/R$", ylabel="survival probability", ylim=(-0.03, 1.03))
+            axis.set_title(rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
+        for asymmetry, color in ((0.7, BLUE), (0.8, GREEN), (0.95, VERMILLION)):
+            r, folds = _e_folds(asymmetry)
+            grown.plot(r, folds, color=color, label=rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
+        grown.axhline(ValidityOptions().e_folds, color=BLACK, linewidth=0.7, linestyle="--", label="threshold")
+        spectrum.set(xlabel="frequency $w$", ylabel="survival probability", ylim=(-0.03, 1.03))
+        spectrum.set_title(r"$\bar\nu_e/\nu_e$ = 0.7, at the end")
+        grown.set(xlabel="$r/R$", ylabel="e-folds of the monitor")
+        radius.legend()
+        grown.legend()
+    return figure
+
+
+def _e_folds(asymmetry: float) -> tuple[np.ndarray, np.ndarray]:
+    """Radii over R and accumulated growth of axially symmetric perturbations, as V7 has them measured."""
+    made = bulb.from_flavor_state(bulb.box("R20", asymmetry, 0.05, 160, 10, 200))
+    case, mixing = bulb.stationary(made)
+    monitor = ValidityMonitor(case.phase_space, case.decomposition, ValidityOptions(stability_cells=10))
+    state = case.state
+    measured = monitor.measure(state.owned, state.moments, mixing, case.collisions, case.frame, stability=True)
+    return case.mesh.center / made.radius, measured.e_folds[:, 0]
+
+
+def matter_neutrino():
+    """V8: survival through a matter-neutrino resonance, and |H| of both modes, one of which ends the branch."""
+    p = PROBLEMS["V8"].values({})
+    gas, times, ratio = resonance.sweep(p)
+    gas.start()
+    states = resonance.follow(gas, times)
+    probability, kinetic = resonance.probabilities(p, states), resonance.kinetic_survival(p, gas, times)
+    end = resonance.fold(p["asymmetry"], p["theta"], p["omega"] / p["potential"])
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.2)
+        left, right = axes[0]
+        inside = np.linspace(p["asymmetry"] - 1.0, end, 200)
+        formula = resonance.survival(p["asymmetry"], inside)
+        vector = polarization(states)[:, :, 0]
+        common = p["potential"] / ratio[:, None] * (vector[:, 0] - vector[:, 1]) + [0.0, 0.0, p["potential"]]
+        own = p["omega"] * kinetics.vacuum_axis(p["theta"], p["ordering"])
+        for s, color, name in ((0, BLUE, r"$\nu_e$"), (1, VERMILLION, r"$\bar\nu_e$")):
+            left.plot(ratio, kinetic[:, s], color=color, label=f"{name}, kinetics")
+            left.plot(inside, formula[:, s], ":", color=BLACK, linewidth=1.6, label=None if s else "$w/V = 0$")
+            left.plot(ratio[::6], probability[::6, s], "o", color=color, markersize=2.8, label=f"{name}, alignment")
+            size = np.linalg.norm(common + (1.0 - 2.0 * s) * own, axis=1) / p["omega"]
+            right.semilogy(ratio, size, color=color, label=name)
+        for axis in axes[0]:
+            axis.axvline(end, color=GREY, linewidth=0.7, linestyle="--")
+            axis.set_xlabel(r"$V/\mu$")
+        left.set_ylabel("survival probability")
+        right.set_ylabel("$|H|/w$ of a mode")
+        left.legend()
+        right.legend()
+    return figure
+
+
+def collisional_growth():
+    """V9: rho_ee, and the growth of coherence and of the change of D_z."""
+    p = PROBLEMS["V9"].values({})
+    made = collisional.unstable_gas(p)
+    aligned = made.gas.march(made.times)[:, :, 0]
+    run = made.kinetic(p)
+    found, exact = polarization(aligned), run.polarization
+    electron = 0.5 * (run.trace + exact[..., 2])
+    t = made.times
+    some = slice(None, None, max(1, t.size // 40))
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.2)
+        left, right = axes[0]
+        for s, color, name in ((0, BLUE, r"$\nu$"), (1, VERMILLION, r"$\bar\nu$")):
+            left.plot(t, electron[:, s], color=color, label=f"{name}, kinetics")
+            left.plot(t[some], aligned[some, s, 0], "o", color=color, markersize=3, label=f"{name}, alignment")
+        curves = (
+            (lambda v: np.hypot(v[:, 0, 0], v[:, 0, 1]), BLUE, r"$P_\perp$ of neutrinos"),
+            (lambda v: np.abs(v[:, 0, 2] - v[:, 1, 2] - v[0, 0, 2] + v[0, 1, 2]), GREEN, r"change of $D_z$"),
+        )
+        for of, color, name in curves:
+            right.semilogy(t, of(exact), color=color, label=f"{name}, kinetics")
+            right.semilogy(t[some], of(found)[some], "o", color=color, markersize=3, label=f"{name}, alignment")
+        early = t < 0.75 * made.saturation
+        line = p["seed"] * np.exp(made.growth * t[early])
+        right.semilogy(t[early], line, "--", label=f"growth rate {made.growth:.4f}", **EXACT)
+        left.set(xlabel="time", ylabel=r"$\rho_{ee}$")
+        right.set(xlabel="time", ylim=(1e-6, 1.0))
+        left.legend()
+        right.legend()
     return figure
 
 
@@ -165,14 +415,24 @@ def diffusing():
     return figure
 
 
-PICTURES = {"V2": conversion, "V14": sphere, "V15": free_pulses, "V16": diffusing}
+PICTURES = {
+    "V2": conversion,
+    "V3": jumps,
+    "V5": spectral_splits,
+    "V7": bulbs,
+    "V8": matter_neutrino,
+    "V9": collisional_growth,
+    "V14": sphere,
+    "V15": free_pulses,
+    "V16": diffusing,
+}
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, names: list[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    for name, draw in PICTURES.items():
-        print(save(draw(), directory / f"{name}.png"))
+    for name in names or PICTURES:
+        print(save(PICTURES[name](), directory / f"{name}.png"))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images", sys.argv[2:])

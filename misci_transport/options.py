@@ -215,6 +215,11 @@ class AlignmentOptions(Section):
         default=1, ge=1, le=64, description="intervals of a bin with three flavours; the error falls as the square"
     )
 
+    phase_gradient: bool = Field(
+        default=False,
+        description="time steps carry the gradient of the common phase (Eq. E5); more exact where rays of different "
+        "slope matter, and more fragile",
+    )
     solver: Literal["local", "petsc"] = Field(
         default="local", description="Newton cell by cell, or PETSc SNES over all cells (slower, for comparison)"
     )

@@ -146,6 +146,7 @@ class Transport:
             max_iterations=alignment.max_iterations,
             on_failure=alignment.on_failure,
             petsc_options=self.options.petsc,
+            phase_gradient=alignment.phase_gradient,
         )
 
     def _scheme(self) -> PopulationScheme | MatrixScheme:
@@ -349,6 +350,7 @@ class Transport:
             held |= {
                 "charges": Field("charges", mixing.charges, axes, "cm^-3", "Tr(Q_a D_0), or Tr(Q_a D_1) if stationary"),
                 "multipliers": Field("multipliers", mixing.multipliers, axes, "1/cm", "lambda_a, or k_a if stationary"),
+                "wave_numbers": Field("wave_numbers", mixing.wave_numbers, axes, "1/cm", "gradients of the phases"),
                 "stationary": Field(
                     "stationary", np.array(float(mixing.fixed == FLUX)), (), "1", "whether fluxes are held", "global"
                 ),
@@ -382,6 +384,7 @@ class Transport:
                 )
             self.mixing.charges = np.array(held["charges"])[cells]
             self.mixing.multipliers = np.array(held["multipliers"])[cells]
+            self.mixing.wave_numbers = np.array(held["wave_numbers"])[cells]
             self.mixing.fixed = FLUX if float(held["stationary"]) else DENSITY
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}

@@ -16,7 +16,7 @@ averages away). L. Johns, arXiv:2306.14982, Eqs. (8) and (9); docs/alignment.md 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +88,14 @@ class ChargeAxes:
             has = (self.counts > a).reshape(-1, *(1,) * (packed.ndim - 2))
             out[..., a] = np.where(has, d[..., : self.n_flavors] @ diagonal, 0.0)
         return out
+
+    def moving(self, wave_numbers: NDArray[np.float64]) -> ChargeAxes:
+        """The axes with + mu sum_a k_a Q_a in H, for phases with gradients k_a (cell, 2) in cm^-1 (Eq. E3)."""
+        external = self.external.copy()
+        for a, diagonal in enumerate(_GENERATORS[self.n_flavors]):
+            k = np.where(self.counts > a, wave_numbers[:, a], 0.0)
+            external[:, 1, : self.n_flavors] -= k[:, None] * diagonal
+        return replace(self, external=external)
 
     def matrices(self) -> NDArray[np.float64]:
         """All charges Q_a of the basis in flavours, packed: (cell, N_f - 1, N_f^2), counted or not."""

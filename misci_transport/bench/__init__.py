@@ -18,6 +18,7 @@ import numpy as np
 
 from ..grid import RadialMesh
 from ..options import TransportOptions
+from .alignment import ITERATION_GOALS, alignment_costs
 from .star import benchmark_profile
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         *(step_cost(profile, flavors, coupled, arguments.repeat) for coupled in (False, True) for flavors in (2, 3)),
         mixing_ratio(profile, 2, arguments.repeat),
         mixing_ratio(profile, 3, arguments.repeat),
+        *(figure for flavors in (2, 3) for figure in alignment_figures(flavors)),
         steady_time(_continued(profile, arguments.continuation)),
         start_time(),
     ]
@@ -106,6 +108,18 @@ def mixing_ratio(profile: Profile, flavors: int, repeat: int) -> Figure:
     _, mixed = _timed_steps(profile, flavors, coupled=False, mixing=True, repeat=repeat)
     _, plain = _timed_steps(profile, flavors, coupled=False, mixing=False, repeat=repeat)
     return Figure(f"step with mixing over step without, {flavors} flavours", mixed / plain, "", None, "")
+
+
+def alignment_figures(flavors: int, repeat: int = 200) -> list[Figure]:
+    """Nanoseconds of one core per cell, direction and group: Newton iteration and residual with conserved charges."""
+    goal = ITERATION_GOALS[flavors]
+    remark = "charges given, averages over energy bins, neutrinos and antineutrinos together"
+    return [
+        Figure(f"alignment, {name}, {flavors} flavours", value, "ns", target, remark)
+        for name, value, target in zip(
+            ("iteration", "residual"), alignment_costs(flavors, repeat), (goal, 0.5 * goal), strict=True
+        )
+    ]
 
 
 def steady_time(profile: Profile) -> Figure:

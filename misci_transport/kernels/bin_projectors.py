@@ -8,7 +8,19 @@ import numpy as np
 from numba import njit
 
 from .alignment_residual import from_coordinates
-from .bins_3 import BIN_ROWS, GAP, HALF, SUM, fill_lanes, pair_average, pair_operators
+from .bins_3 import (
+    BIN_ROWS,
+    BLOCK_ROWS_3,
+    HALF,
+    NEAREST,
+    SUM,
+    close_segments,
+    fill_blocks_3,
+    fill_matrices,
+    pair_segment,
+    pair_sums,
+    take_block,
+)
 from .effective import effective_ray, split_unknowns
 from .hermitian import LANES, eigen3_lanes
 from .segment import segment
@@ -37,34 +49,43 @@ def ray_projectors_2(low, high, base, projector):
 
 
 @njit(cache=True, error_model="numpy")
-def ray_projectors_3(low, high, base, parts, lane, projector):
-    """projector (species, group, level, 8): traceless coordinates of <Pi_k> along one ray, three flavours."""
-    groups = low.shape[0]
-    nothing = np.zeros((2, groups, 3))
-    ones = np.ones(groups)
+def add_pair(lower, upper, start, count, groups, parts, lane, projector):
+    """Add what a pair of levels, prepared by `pair_segment`, gives to the projectors on both of them."""
+    close_segments(lane)
+    for k in range(SUM * LANES, (SUM + 8) * LANES):
+        lane[k] = 0.0
+    # with half = (n_upper - n_lower)/2: what the upper level gains, the lower one loses
+    pair_sums(lane)
+    for i in range(min(LANES, count - start)):
+        q = (start + i) // parts
+        species = q // groups
+        g = q % groups
+        for k in range(8):
+            projector[species, g, upper, k] += lane[(SUM + k) * LANES + i]
+            projector[species, g, lower, k] -= lane[(SUM + k) * LANES + i]
+
+
+@njit(cache=True, error_model="numpy")
+def ray_projectors_3(base, parts, blocks, lane, projector):
+    """projector (species, group, level, 8): traceless coordinates of <Pi_k> along one ray, three flavours.
+
+    blocks as `fill_blocks_3` makes them, with HALF = 1/(2 parts).
+    """
+    groups = projector.shape[1]
     projector[:] = 0.0
     count = 2 * groups * parts
-    for start in range(0, count, LANES):
-        fill_lanes(nothing, ones, low, high, base, parts, start, lane)
+    for k in range(blocks.shape[0]):
+        for i in range(LANES):
+            lane[NEAREST * LANES + i] = 1.0e300
+        take_block(blocks, k, lane)
+        fill_matrices(base, lane)
         eigen3_lanes(lane)
-        for pair in range(3):
-            lower = 0 if pair < 2 else 1
-            upper = 1 if pair == 0 else 2
-            pair_operators(lower, upper, lane)
-            for i in range(LANES):
-                lane[(HALF + pair) * LANES + i] = 0.5 / parts
-                lane[GAP * LANES + i] = 1.0e300
-                for k in range(8):
-                    lane[(SUM + k) * LANES + i] = 0.0
-            # with half = (n_upper - n_lower)/2: what the upper level gains, the lower one loses
-            pair_average(lower, upper, pair, lane)
-            for i in range(min(LANES, count - start)):
-                q = (start + i) // parts
-                species = q // groups
-                g = q % groups
-                for k in range(8):
-                    projector[species, g, upper, k] += lane[(SUM + k) * LANES + i]
-                    projector[species, g, lower, k] -= lane[(SUM + k) * LANES + i]
+        pair_segment(0, 1, 0, lane)
+        add_pair(0, 1, k * LANES, count, groups, parts, lane, projector)
+        pair_segment(0, 2, 1, lane)
+        add_pair(0, 2, k * LANES, count, groups, parts, lane, projector)
+        pair_segment(1, 2, 2, lane)
+        add_pair(1, 2, k * LANES, count, groups, parts, lane, projector)
 
 
 @njit(cache=True, error_model="numpy")
@@ -102,6 +123,7 @@ def bin_projectors_batch(
     trace = np.zeros(2)
     base = np.empty(9)
     traceless = np.empty((2, groups, 3, d))
+    blocks = np.empty(((2 * groups * parts + LANES - 1) // LANES, BLOCK_ROWS_3 * LANES))
     # coordinates of a projector in the charges' basis -> those components whose sum with A_f is Tr(Pi A), by columns
     matrix_real = np.empty((3, 3))
     matrix_imag = np.empty((3, 3))
@@ -111,6 +133,9 @@ def bin_projectors_batch(
         fill_transform(basis_real[cell], basis_imag[cell], n, matrix_real, matrix_imag, transform)
         split_unknowns(unknowns[cell], target[cell], n_charges[cell], fixed, n, x, multiplier)
         from_coordinates(x, trace, n, moments)
+        if n == 3:
+            fill_blocks_3(low[cell], high[cell], parts, blocks)
+            blocks[:, HALF * LANES :] = 0.5 / parts
         for m in range(direction_cosine.shape[1]):
             effective_ray(
                 moments,
@@ -126,7 +151,7 @@ def bin_projectors_batch(
             if n == 2:
                 ray_projectors_2(low[cell], high[cell], base, traceless)
             else:
-                ray_projectors_3(low[cell], high[cell], base, parts, lane, traceless)
+                ray_projectors_3(base, parts, blocks, lane, traceless)
             for species in range(2):
                 for g in range(groups):
                     for level in range(projector.shape[4]):

@@ -19,8 +19,9 @@ import numpy as np
 from numba import njit
 
 from .alignment_residual import from_coordinates
-from .bins_2 import bin_sums_2
-from .bins_3 import bin_sums_3
+from .bins_2 import BLOCK_ROWS_2, bin_sums_2, fill_blocks_2
+from .bins_3 import BLOCK_ROWS_3, bin_sums_3, fill_blocks_3
+from .hermitian import LANES
 
 HUGE = 1.0e300
 SQRT1_2 = sqrt(0.5)
@@ -99,14 +100,20 @@ def evaluate_effective(
     trace = np.zeros(2)
     base = np.empty(9)
     sums = np.empty(8)
-    response = np.empty(36)
+    pairs = (d * (d + 1)) // 2
+    response = np.empty(pairs)
+    # sums over the rays of the response times w_0, w_1, w_0 mu, w_1 mu
+    packed = np.zeros((4, pairs))
+    if n_flavors == 2:
+        blocks = np.empty(((2 * number_weight.size + LANES - 1) // LANES, BLOCK_ROWS_2 * LANES))
+        fill_blocks_2(low, high, blocks)
+    else:
+        blocks = np.empty(((2 * number_weight.size * parts + LANES - 1) // LANES, BLOCK_ROWS_3 * LANES))
+        fill_blocks_3(low, high, parts, blocks)
     split_unknowns(y, target, n_charges, fixed, n_flavors, x, multiplier)
     from_coordinates(x, trace, n_flavors, moments)
     for a in range(2 * d):
         output[a] = -x[a]
-        if with_jacobian:
-            for b in range(2 * d):
-                jacobian[a, b] = 0.0
     gap = HUGE
     degenerate = False
     for m in range(direction_cosine.size):
@@ -118,11 +125,11 @@ def evaluate_effective(
         effective_ray(moments, mu, external, strength, multiplier, n_charges, fixed, n_flavors, base)
         if n_flavors == 2:
             shortest, crossed = bin_sums_2(
-                populations[m], number_weight, low, high, base, with_jacobian, sums, response
+                populations[m], number_weight, base, blocks, with_jacobian, lane, sums, response
             )
         else:
             shortest, crossed = bin_sums_3(
-                populations[m], number_weight, low, high, base, parts, with_jacobian, lane, sums, response
+                populations[m], number_weight, base, parts, blocks, with_jacobian, lane, sums, response
             )
         gap = min(gap, shortest)
         degenerate = degenerate or crossed
@@ -130,15 +137,20 @@ def evaluate_effective(
             output[a] += w0 * sums[a]
             output[d + a] += w1 * sums[a]
         if with_jacobian:
-            k = 0
-            for a in range(d):
-                for b in range(a, d):
-                    jacobian[a, b] += w0 * response[k]
-                    jacobian[a, d + b] -= w0 * mu * response[k]
-                    jacobian[d + a, b] += w1 * response[k]
-                    jacobian[d + a, d + b] -= w1 * mu * response[k]
-                    k += 1
+            for k in range(pairs):
+                packed[0, k] += w0 * response[k]
+                packed[1, k] += w1 * response[k]
+                packed[2, k] += w0 * mu * response[k]
+                packed[3, k] += w1 * mu * response[k]
     if with_jacobian:
+        k = 0
+        for a in range(d):
+            for b in range(a, d):
+                jacobian[a, b] = packed[0, k]
+                jacobian[a, d + b] = -packed[2, k]
+                jacobian[d + a, b] = packed[1, k]
+                jacobian[d + a, d + b] = -packed[3, k]
+                k += 1
         for a in range(d):
             for b in range(a):
                 jacobian[a, b] = jacobian[b, a]

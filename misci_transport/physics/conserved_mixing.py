@@ -85,6 +85,7 @@ class ConservedMixing(LocalMixing):
         parts: int = 1,
         solver: str = "local",
         petsc_options: dict[str, Any] | None = None,
+        phase_gradient: bool = False,
     ) -> None:
         super().__init__(
             phase_space,
@@ -105,6 +106,9 @@ class ConservedMixing(LocalMixing):
         self.bin_ratio = bin_ratio
         self.charges = np.zeros((decomposition.size, 2))  #: Tr(Q_a D_0), or Tr(Q_a D_1) of a stationary state, cm^-3
         self.multipliers = np.zeros((decomposition.size, 2))  #: lambda_a, or k_a of a stationary state, cm^-1
+        self.phase_gradient = phase_gradient
+        #: (cell, 2) k_a of time steps, the gradient of the common phase, cm^-1; zero unless (E5) is integrated
+        self.wave_numbers = np.zeros((decomposition.size, 2))
         self.fixed = DENSITY
         self.events: list[Event] = []
         self.content = np.zeros((decomposition.size, *phase_space.cell_shape, 2))
@@ -119,7 +123,7 @@ class ConservedMixing(LocalMixing):
         self.interfaces = Interfaces(self.kinds, decomposition)
         self._outward = phase_space.angles.face_area[[0, -1]].sum(axis=0) >= 0.0
         self._known: _Known | None = None
-        self._before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._before: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
         self._collisions: CollisionOperator | None = None
         self._cells: ChargedCells | None = None
 
@@ -163,8 +167,11 @@ class ConservedMixing(LocalMixing):
     def cells(self) -> ChargedCells:
         """This rank's cells as the alignment takes them."""
         if self._cells is None or self._cells.fixed != self.fixed:
+            axes = self.axes()
+            if self.fixed == DENSITY and self.phase_gradient:
+                axes = axes.moving(self.wave_numbers)
             self._cells = ChargedCells(
-                self.axes(), self.weight_0, self.weight_1, self.cosine, self.number_weight,
+                axes, self.weight_0, self.weight_1, self.cosine, self.number_weight,
                 self.hamiltonian.strength, self.fixed, self.parts,
             )  # fmt: skip
         return self._cells
@@ -326,9 +333,12 @@ class ConservedMixing(LocalMixing):
             flow = np.einsum("cm,g,cmsgk->c", np.abs(self.weight_1), self.number_weight, np.abs(populations))
             total = np.einsum("cm,g,cmsgk->c", np.abs(self.weight_0), self.number_weight, np.abs(populations))
             speed = np.divide(flow, total, out=speed, where=total > 0.0)
-            # H + mu k Q of a beam is H - lambda Q with lambda = - mu k
-            self.multipliers *= -speed[:, None]
-        self.fixed, self._known = DENSITY, None
+            if self.phase_gradient:
+                self.wave_numbers, self.multipliers = self.multipliers, np.zeros_like(self.multipliers)
+            else:
+                # H + mu k Q of a beam is H - lambda Q with lambda = - mu k
+                self.multipliers = -speed[:, None] * self.multipliers
+        self.fixed, self._known, self._cells = DENSITY, None, None
         self.charges = self.cells.axes.charges(moments)
         return self.align(populations, moments)
 
@@ -575,7 +585,9 @@ class ConservedMixing(LocalMixing):
         """Charges after a step: what has moved, and what collisions made with the new populations."""
         if self.fixed == FLUX:
             raise ConfigurationError("charges are held as fluxes; accepted: begin_density before a time step")
-        self._before = self.charges, self.multipliers
+        self._before = self.charges, self.multipliers, self.wave_numbers
+        if self.phase_gradient:
+            self._move_phases(h)
         if self.cells.axes.counts.any():
             made = self.transport.source(populations, frame, collisions, self.cells.axes)
             self.charges = self.charges + moved + h * made
@@ -583,8 +595,20 @@ class ConservedMixing(LocalMixing):
     def undo_charges(self) -> None:
         """Put charges and multipliers before the last ``change_charges`` back."""
         if self._before is not None:
-            self.charges, self.multipliers = self._before
-            self._before = None
+            self.charges, self.multipliers, self.wave_numbers = self._before
+            self._before, self._cells = None, None
+
+    def _move_phases(self, h: float) -> None:
+        """(E5): d_t k + grad lambda = 0, with what comes from inside; a steady source fixes the phase, lambda = 0."""
+        dec, mesh = self.decomposition, self.phase_space.mesh
+        padded = np.zeros((dec.size + 2, 2))
+        padded[1:-1] = self.multipliers
+        dec.exchange(padded, 1)
+        center = mesh.center
+        inner = np.concatenate([[mesh.face[0]], center[:-1]])[dec.cells]
+        slope = (padded[1:-1] - padded[:-2]) / (center[dec.cells] - inner)[:, None]
+        self.wave_numbers = self.wave_numbers - h * slope
+        self._cells = None
 
     # stationary solutions
 

@@ -260,7 +260,8 @@ def angular_crossings(
 ) -> Crossings:
     """Depth min(I_+, I_-)/max(I_+, I_-) of G(mu) = sum_g N_g (f_e - f_x - fbar_e + fbar_x), I_+- = int max(+-G, 0) dmu.
 
-    Against both heavy flavours x. occupation (cell, direction, species, group, flavour 3): the diagonals of the density matrices.
+    Against both heavy flavours x. occupation (cell, direction, species, group, flavour 3): the diagonals of the
+    density matrices.
 
     Raises
     ------

@@ -97,9 +97,9 @@ class LevelModes:
     def drift(self) -> tuple[float, float, float]:
         """Wave number and rates of collective modes of nu_e against the heavy flavours: (K_0, fast, slow), cm^-1.
 
-        H_ee - H_xx = a - mu K_0 + rest (weighted least squares over the modes): perturbations of wave number K_0 precess
-        alike in all directions; slow is the rms of the rest. fast = strength sum_m w_0 |sum +-N_g (n_e - n_x)| is what
-        neutrinos and antineutrinos of a direction leave of the coupling.
+        H_ee - H_xx = a - mu K_0 + rest (weighted least squares over the modes): perturbations of wave number K_0
+        precess alike in all directions; slow is the rms of the rest. fast = strength sum_m w_0 |sum +-N_g (n_e - n_x)|
+        is what neutrinos and antineutrinos of a direction leave of the coupling.
         """
         pairs = self.n_flavors * (self.n_flavors - 1) // 2
         # Of three pairs the middle one is (0, 2), lowest and uppermost. The upper level is nu_e where H_ee > H_xx.

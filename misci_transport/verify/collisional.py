@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from .registry import Findings, Parameter, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ..alignment import AlignmentReport
+    from .kinetics import Kinetics
 
 #: Part of the time before saturation over which the growth rate is measured, and times of saturation that are computed.
 LINEAR, WHOLE = 0.5, 1.5
@@ -43,6 +47,32 @@ def tilted(p: dict[str, Any], axis: float, together: bool) -> tuple[NDArray[np.f
     return vectors, float((mu * (vectors[0, 2] - vectors[1, 2]) - d) / axis)
 
 
+@dataclass(frozen=True)
+class Instability:
+    """The gas of V9 and what its start is."""
+
+    gas: Gas
+    times: NDArray[np.float64]
+    vectors: NDArray[np.float64]  #: (2, 3) P at the start
+    axis: NDArray[np.float64]  #: B
+    collisions: Collisions
+    report: AlignmentReport  #: of the start
+    growth: float  #: rate, the root of the quadratic
+    saturation: float  #: time that the seed needs to saturate
+
+    def kinetic(self, p: dict[str, Any]) -> Kinetics:
+        """The same by the kinetic equation."""
+        return homogeneous(
+            [p["omega"], -p["omega"]],
+            [1.0, -1.0],
+            self.vectors,
+            self.axis,
+            mu=self.gas.mu,
+            times=self.times,
+            collisions=self.collisions,
+        )
+
+
 @problem(
     "V9",
     "collisional_instability",
@@ -63,6 +93,38 @@ def tilted(p: dict[str, Any], axis: float, together: bool) -> tuple[NDArray[np.f
 )
 def collisional_instability(p: dict[str, Any], findings: Findings) -> None:
     """Growth rate against the roots of the exact quadratic; rho_ee and D_z against kinetics until the decay.
+
+    Raises
+    ------
+    ConfigurationError
+        See `unstable_gas`.
+    """
+    made = unstable_gas(p)
+    findings.compare("start: no aligned state", float(not made.report.successful), 0.0, 0.0)
+    if not made.report.successful:
+        return
+    gas, times = made.gas, made.times
+    aligned = gas.march(times)[:, :, 0]
+    run = made.kinetic(p)
+    assert run.trace is not None
+    found = polarization(aligned)
+    early = times < LINEAR * made.saturation
+    slope = np.polyfit(times[early], np.log(np.hypot(found[early, 0, 0], found[early, 0, 1])), 1)[0]
+    findings.compare("growth rate", float(slope), made.growth, 0.01)
+    electron = np.abs(aligned[..., 0] - 0.5 * (run.trace + run.polarization[..., 2])).max(axis=0)
+    for species, name in enumerate(("nu", "nubar")):
+        findings.compare(f"rho_ee of {name}: largest difference from kinetics", float(electron[species]), 0.0, 1.0e-3)
+    difference = found[:, 0, 2] - found[:, 1, 2] - (run.polarization[:, 0, 2] - run.polarization[:, 1, 2])
+    findings.compare("D_z: largest difference from kinetics", float(np.abs(difference).max()), 0.0, 1.0e-3)
+    changed = float(np.abs(run.polarization[:, 0, 2] - run.polarization[0, 0, 2]).max())
+    findings.at_least(
+        "largest change of P_z in kinetics: the phase is not linear", changed, 0.01 * (p["nbar_e"] - p["nbar_x"])
+    )
+    findings.compare("number of new projections", float(gas.count["reprojected"]), 0.0, 0.0)
+
+
+def unstable_gas(p: dict[str, Any]) -> Instability:
+    """The gas of V9, started on the branch that grows.
 
     Raises
     ------
@@ -118,32 +180,7 @@ def collisional_instability(p: dict[str, Any], findings: Findings) -> None:
         collisions=collide,
     )
     report = gas.start_at(omega_c * multiplier_of(gas, axis))
-    findings.compare("start: no aligned state", float(not report.successful), 0.0, 0.0)
-    if not report.successful:
-        return
-    aligned = gas.march(times)[:, :, 0]
-    run = homogeneous(
-        [p["omega"], -p["omega"]],
-        [1.0, -1.0],
-        vectors,
-        axis,
-        mu=mu,
-        times=times,
-        collisions=Collisions(rate, equilibrium, trace),
-    )
-    assert run.trace is not None
-    found = polarization(aligned)
-    early = times < LINEAR * saturation
-    slope = np.polyfit(times[early], np.log(np.hypot(found[early, 0, 0], found[early, 0, 1])), 1)[0]
-    findings.compare("growth rate", float(slope), exact, 0.01)
-    electron = np.abs(aligned[..., 0] - 0.5 * (run.trace + run.polarization[..., 2])).max(axis=0)
-    for species, name in enumerate(("nu", "nubar")):
-        findings.compare(f"rho_ee of {name}: largest difference from kinetics", float(electron[species]), 0.0, 1.0e-3)
-    difference = found[:, 0, 2] - found[:, 1, 2] - (run.polarization[:, 0, 2] - run.polarization[:, 1, 2])
-    findings.compare("D_z: largest difference from kinetics", float(np.abs(difference).max()), 0.0, 1.0e-3)
-    changed = float(np.abs(run.polarization[:, 0, 2] - run.polarization[0, 0, 2]).max())
-    findings.at_least("largest change of P_z in kinetics: the phase is not linear", changed, 0.01 * number[1])
-    findings.compare("number of new projections", float(gas.count["reprojected"]), 0.0, 0.0)
+    return Instability(gas, times, vectors, axis, Collisions(rate, equilibrium, trace), report, exact, saturation)
 
 
 def multiplier_of(gas: Gas, axis: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -84,6 +84,28 @@ def follow(gas: Gas, times: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(out)
 
 
+def kinetic_survival(p: dict[str, Any], gas: Gas, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Survival probabilities of nu_e and nubar_e by the kinetic equation, (time, 2)."""
+    w = p["omega"]
+    run = homogeneous(
+        [w, -w],
+        [1.0, -p["asymmetry"]],
+        [0.0, 0.0, 1.0],
+        vacuum_axis(p["theta"], p["ordering"]),
+        matter=gas.matter,
+        mu=gas.mu,
+        times=times,
+        tolerance=KINETIC_TOLERANCE,
+    )
+    return np.asarray(0.5 * (1.0 + run.polarization[..., 2]))
+
+
+def probabilities(p: dict[str, Any], density_matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Survival probabilities of nu_e and nubar_e, (time, 2), of (time, species, group, 4)."""
+    z = polarization(density_matrix)[:, :, 0, 2] / np.array([1.0, p["asymmetry"]])
+    return np.asarray(0.5 * (1.0 + z))
+
+
 @problem(
     "V8",
     "matter_neutrino_resonance",
@@ -104,8 +126,7 @@ def matter_neutrino_resonance(p: dict[str, Any], findings: Findings) -> None:
     a, w, v = p["asymmetry"], p["omega"], p["potential"]
     gas, times, ratio = sweep(p)
     gas.start()
-    z = polarization(follow(gas, times))[:, :, 0, 2] / np.array([1.0, a])
-    probability = 0.5 * (1.0 + z)
+    probability = probabilities(p, follow(gas, times))
     end = fold(a, p["theta"], w / v)
     rate = (ratio[-1] - ratio[0]) / times[-1]
     lost = [ratio[0] + rate * event.time for event in gas.events if event.kind in ("failed", "reprojected")]
@@ -116,18 +137,7 @@ def matter_neutrino_resonance(p: dict[str, Any], findings: Findings) -> None:
     # what ends a branch here is H of one of the two modes that goes through zero
     gap = next((event.gap / w for event in gas.events if event.kind in ("failed", "reprojected")), float("nan"))
     findings.compare("smallest |H| of a mode over w where the alignment ends", gap, 0.0, 1.0e-2)
-    run = homogeneous(
-        [w, -w],
-        [1.0, -a],
-        [0.0, 0.0, 1.0],
-        vacuum_axis(p["theta"], p["ordering"]),
-        matter=gas.matter,
-        mu=gas.mu,
-        times=times,
-        tolerance=KINETIC_TOLERANCE,
-    )
-    kinetic = 0.5 * (1.0 + run.polarization[..., 2])
-    apart = np.abs(probability - kinetic)
+    apart = np.abs(probability - kinetic_survival(p, gas, times))
     if early:
         findings.at_least("largest difference from kinetics: the flag is justified", float(apart.max()), 0.1)
         return

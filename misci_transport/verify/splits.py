@@ -141,6 +141,27 @@ def axis_of(gas: Gas) -> NDArray[np.float64]:
     return polarization(pack(np.outer(vector, vector.conj())))
 
 
+def duration(mu: float, tau: float) -> float:
+    """Time in which the self-interaction falls from mu to MU_END."""
+    return float(tau * np.log(max(mu, np.e * MU_END) / MU_END))
+
+
+def kinetic_polarization(p: dict[str, Any], gas: Gas, end: float) -> NDArray[np.float64]:
+    """P of two flavours at the end by the kinetic equation, (mode, 3)."""
+    w, g = box_spectrum(p["modes"], p["asymmetry"])
+    run = homogeneous(
+        w,
+        g,
+        [0.0, 0.0, 1.0],
+        vacuum_axis(p["theta"], p["ordering"]),
+        matter=gas.matter,
+        mu=gas.mu,
+        times=[0.0, end],
+        tolerance=KINETIC_TOLERANCE,
+    )
+    return np.asarray(run.polarization[-1])
+
+
 def deviation(p: dict[str, Any], gas: Gas, end: float) -> float:
     """Mean |difference| over modes of the state, per neutrino, from kinetics at the end.
 
@@ -152,27 +173,16 @@ def deviation(p: dict[str, Any], gas: Gas, end: float) -> float:
     trace = aligned[:, : p["flavors"]].sum(axis=1)
     keep = trace > 0.0
     aligned = aligned[keep] / trace[keep, None]
-    mu, matter = gas.mu, gas.matter
     if p["flavors"] == 2:
-        axis = axis_of(gas)
-        run = homogeneous(
-            w,
-            g,
-            [0.0, 0.0, 1.0],
-            vacuum_axis(p["theta"], p["ordering"]),
-            matter=matter,
-            mu=mu,
-            times=[0.0, end],
-            tolerance=KINETIC_TOLERANCE,
-        )
-        return float(np.abs((polarization(aligned) - run.polarization[-1, keep]) @ axis).mean())
+        kinetic = kinetic_polarization(p, gas, end)[keep]
+        return float(np.abs((polarization(aligned) - kinetic) @ axis_of(gas)).mean())
     run3 = homogeneous_3(
         w,
         g,
         np.diag([1.0, 0.0, 0.0]),
         vacuum_matrix(p),
-        matter=matter,
-        mu=mu,
+        matter=gas.matter,
+        mu=gas.mu,
         times=[0.0, end],
         tolerance=KINETIC_TOLERANCE,
     )
@@ -209,7 +219,7 @@ def spectral_split(p: dict[str, Any], findings: Findings) -> None:
     distance = started(p, gas, findings)
     if distance is None:
         return
-    end = p["tau"] * np.log(max(p["mu0"], np.e * MU_END) / MU_END)
+    end = duration(p["mu0"], p["tau"])
     for time in np.linspace(0.0, end, p["steps"] + 1)[1:]:
         gas.advance(float(time))
     # kinetics precess about the aligned state that is nearest at the start: their mean is shorter by the square
@@ -238,6 +248,38 @@ def sharp_crossing(width: float, averages: NDArray[np.float64]) -> float:
     return float(width * (i + 0.5 * (1.0 - averages[i])))
 
 
+def neutrino_gas(p: dict[str, Any]) -> tuple[Gas, NDArray[np.float64], NDArray[np.float64]]:
+    """The gas of V6, its frequencies (mode,) and B."""
+    groups = p["modes"]
+    w, ratio = uniform_bins(groups, 2.0)
+    axis = vacuum_axis(0.5 * np.arccos(p["charge"]), "inverted")
+    weight = np.full(groups, 1.0 / groups)
+    given = np.stack([from_polarization(np.tile([0.0, 0.0, 1.0], (groups, 1)), 1.0), np.zeros((groups, 4))])
+    mu, matter = Law.exponential(p["mu"], p["tau"]), Law.constant(0.0)
+    gas = Gas(vacuum_matrices(w, axis), weight, given, mu=mu, matter=matter, charge="mass", bin_ratio=ratio)
+    return gas, w, axis
+
+
+def split_along_axis(
+    p: dict[str, Any], gas: Gas, frequency: NDArray[np.float64], axis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """P.B of V6 at the end, (mode,) each: of the gas, which has been started, and by the kinetic equation."""
+    end = duration(p["mu"], p["tau"])
+    for time in np.linspace(0.0, end, p["steps"] + 1)[1:]:
+        gas.advance(float(time))
+    run = homogeneous(
+        frequency,
+        gas.weight,
+        [0.0, 0.0, 1.0],
+        axis,
+        mu=gas.mu,
+        matter=gas.matter,
+        times=[0.0, end],
+        tolerance=KINETIC_TOLERANCE,
+    )
+    return polarization(gas.density_matrix[0]) @ axis, run.polarization[-1] @ axis
+
+
 @problem(
     "V6",
     "neutrino_split",
@@ -252,32 +294,14 @@ def sharp_crossing(width: float, averages: NDArray[np.float64]) -> float:
 )
 def neutrino_split(p: dict[str, Any], findings: Findings) -> None:
     """Split at w_0 (1 - D.B): G. Raffelt and A. Smirnov, arXiv:0705.1830."""
-    groups, c = p["modes"], p["charge"]
-    w, ratio = uniform_bins(groups, 2.0)
-    axis = vacuum_axis(0.5 * np.arccos(c), "inverted")
-    weight = np.full(groups, 1.0 / groups)
-    given = np.stack([from_polarization(np.tile([0.0, 0.0, 1.0], (groups, 1)), 1.0), np.zeros((groups, 4))])
-    mu, matter = Law.exponential(p["mu"], p["tau"]), Law.constant(0.0)
-    gas = Gas(vacuum_matrices(w, axis), weight, given, mu=mu, matter=matter, charge="mass", bin_ratio=ratio)
+    c = p["charge"]
+    gas, w, axis = neutrino_gas(p)
     begun = gas.start()
     findings.compare("start: no aligned state", float(not begun.report.successful), 0.0, 0.0)
     if not begun.report.successful:
         return
-    end = p["tau"] * np.log(p["mu"] / MU_END)
-    for time in np.linspace(0.0, end, p["steps"] + 1)[1:]:
-        gas.advance(float(time))
-    run = homogeneous(
-        w,
-        weight,
-        [0.0, 0.0, 1.0],
-        axis,
-        mu=mu,
-        matter=matter,
-        times=[0.0, end],
-        tolerance=KINETIC_TOLERANCE,
-    )
-    aligned, kinetic = polarization(gas.density_matrix[0]) @ axis, run.polarization[-1] @ axis
-    width = 2.0 / groups
+    aligned, kinetic = split_along_axis(p, gas, w, axis)
+    width = 2.0 / p["modes"]
     found = sharp_crossing(width, aligned)
     findings.compare("frequency of the split, alignment", found, 1.0 - c, 1.0e-3)
     # kinetics: modes at a point; the split is wider than in the alignment

@@ -200,3 +200,16 @@ def test_automatic_charges_leave_locked_and_thin_cells_alone():
     mixing.hamiltonian = ScaledHamiltonian(2, mixing.hamiltonian.vacuum, 1e-6)
     mixing.choose(case.state.owned, case.state.moments)
     assert set(mixing.kinds) == {"none"}
+
+
+def test_phase_gradient_leads_to_the_march_in_all_cells(small):
+    """(E5): k grows until the multiplier vanishes, as a steady source with a fixed phase demands."""
+    moving = replace(small, phase_gradient=True)
+    case, mixing = stationary(moving)
+    march, wave_number = survival(case, mixing, moving), mixing.multipliers[:, 0].copy()
+    begin = replace(moving, emission=moving.emission * np.array([1.0, 0.985])[:, None, None])
+    case, mixing = evolving(moving, begin)
+    case.march(1.6 * (small.outer - small.inner), 0.5 * float(case.mesh.width.min()))
+    assert np.abs(mixing.multipliers).max() <= 1e-3 * np.abs(wave_number).max()
+    np.testing.assert_allclose(mixing.wave_numbers[:, 0], wave_number, rtol=1e-2)
+    assert np.abs(survival(case, mixing, moving) - march).mean() <= 1e-4

@@ -159,7 +159,7 @@ def test_matter_does_not_change_the_growth():
 
 
 def test_transverse_block_of_an_isotropic_gas():
-    # sum w_0 (1 - mu^2)/2 = 1/3 of sum w_0: M_T = 1 + (mu/3) (1/(omega + mu (1 - a) - s) - a/(-omega + mu (1 - a) - s)),
+    # sum w_0 (1 - mu^2)/2 = (1/3) sum w_0: M_T = 1 + (mu/3) (1/(first - s) - a/(second - s)), first and second below,
     # which is unstable in the normal ordering (G. Raffelt, S. Sarikas, D. Seixas, PRL 111 (2013) 091101).
     cosine, weight = np.polynomial.legendre.leggauss(4)
     omega, a, mu = -1.0, 0.7, 10.0
