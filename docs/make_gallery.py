@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from misci_transport.constants import EV2_TO_MEV2, HBAR_C
+from misci_transport.constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C
+from misci_transport.fluid import Fluid
 from misci_transport.options import ValidityOptions
 from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, save, styled
 from misci_transport.validity.measures import GAMMA_THRESHOLD
@@ -95,9 +96,8 @@ def jumps():
         for axis in axes[0]:
             axis.axvspan(gamma[0], GAMMA_THRESHOLD, color=GREY, alpha=0.12, linewidth=0.0, label="flagged")
         for cells, color, marker in ((12, GREEN, "^"), (50, BLUE, "o"), (200, VERMILLION, "s")):
-            off = [
-                100.0 * (_measured("V3", "smallest gamma", gamma=float(g), cells=cells) / g - 1.0) for g in some[::2]
-            ]
+            measured = [_measured("V3", "smallest gamma", gamma=float(g), cells=cells) for g in some[::2]]
+            off = 100.0 * (np.array(measured) / some[::2] - 1.0)
             right.semilogx(some[::2], off, marker + "-", color=color, markersize=3, label=f"{cells} cells")
         left.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel="probability of a jump", ylim=(-0.03, 1.03))
         right.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel=r"$\gamma$ of the monitor, difference [%]")
@@ -119,6 +119,10 @@ def _jump_of_transport(gamma: float) -> float:
     p["energy"] = p["dm2"] * EV2_TO_MEV2 / (2.0 * frequency * HBAR_C)
     p["potential"] = 2.0 * frequency * np.cos(2.0 * p["theta"])
     case = adiabatic.beam(p, 50, "adiabatic")
+    density = p["potential"] * (1.0 - case.mesh.center / adiabatic.LENGTH) * ATOMIC_MASS_UNIT / FERMI_POTENTIAL
+    ones = np.ones(density.size)
+    case.mixing.set_fluid(Fluid(density, ones, ones, 0.0 * ones))
+    case.mix(case.mixing)
     case.march(4.0 * adiabatic.LENGTH, 0.01 * adiabatic.LENGTH)
     first = adiabatic.electron_content(p, p["potential"])[0]
     n = case.populations()[-1, 0, 0, 0, :2] / adiabatic.AMPLITUDE
@@ -137,6 +141,7 @@ def spectral_splits():
             gas = _split(p, "mass")
             w, _ = kinetics.box_spectrum(p["modes"], p["asymmetry"])
             axis = splits.axis_of(gas)
+            axis = axis * np.sign(axis[2])
             kinetic = splits.kinetic_polarization(p, gas, splits.duration(p["mu0"], tau)) @ axis
             aligned = _aligned(gas) @ axis
             both.plot(w, kinetic, color=color, linewidth=1.1, label=rf"kinetics, $\tau$ = {tau:g}")
@@ -150,9 +155,9 @@ def spectral_splits():
         both.plot(w, aligned, "o", color=BLACK, markersize=2, label="alignment")
         alone.plot(frequency, found, "o", color=BLACK, markersize=2)
         alone.axvline(1.0 - q["charge"], color=GREY, linewidth=0.7, linestyle=":")
-        for axis, name in ((both, "V5"), (alone, "V6")):
-            axis.set(xlabel="frequency $w$", ylabel="$P$ along the axis", title=name, ylim=(-1.08, 1.08))
-        both.legend(loc="lower left")
+        for axis, name in ((both, r"V5: $\nu_e$ and $\bar\nu_e$ ($w < 0$)"), (alone, r"V6: $\nu_e$ only")):
+            axis.set(xlabel="frequency $w$", ylabel="$P$ along $B$ at the end", title=name, ylim=(-1.08, 1.08))
+        both.legend(loc="upper left")
         taus = [tau for tau, _ in looks]
         for name, color, marker in (("V5", BLUE, "o"), ("V6", VERMILLION, "s")):
             rate.loglog(taus, deviation[name], marker + "-", color=color, markersize=3.5, label=name)
@@ -169,7 +174,7 @@ def spectral_splits():
 def _split(p, kind: str):
     """The gas of V5 at the end."""
     gas = splits.build(p, kind)
-    if splits.started(p, gas, Findings("V5")) is None:
+    if splits.started(p, gas, Findings(PROBLEMS["V5"], p)) is None:
         raise RuntimeError(f"V5 does not begin with charge {kind}")
     for time in np.linspace(0.0, splits.duration(p["mu0"], p["tau"]), p["steps"] + 1)[1:]:
         gas.advance(float(time))
@@ -268,7 +273,8 @@ def matter_neutrino():
         for s, color, name in ((0, BLUE, r"$\nu_e$"), (1, VERMILLION, r"$\bar\nu_e$")):
             left.plot(ratio, kinetic[:, s], color=color, label=f"{name}, kinetics")
             left.plot(inside, formula[:, s], ":", color=BLACK, linewidth=1.6, label=None if s else "$w/V = 0$")
-            left.plot(ratio[::6], probability[::6, s], "o", color=color, markersize=2.8, label=f"{name}, alignment")
+            look = {"color": color, "markersize": 5, "fillstyle": "none", "label": f"{name}, alignment"}
+            left.plot(ratio[::20], probability[::20, s], "o", **look)
             size = np.linalg.norm(common + (1.0 - 2.0 * s) * own, axis=1) / p["omega"]
             right.semilogy(ratio, size, color=color, label=name)
         for axis in axes[0]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .constants import ERG_PER_MEV, SPEED_OF_LIGHT
+from .constants import SPEED_OF_LIGHT
 from .errors import MisciError, UnphysicalInputError
 from .kernels import angular_sweep
 from .kernels.traces import clip_occupations, content, difference_moments, trace, trace_moments
 from .parallel.errors import collective
-from .physics.exchange import Exchange, Sources
+from .physics.exchange import Exchange, Sources, sources_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -249,7 +249,7 @@ class Stepper:
             },
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
         )
-        sources = self._sources(collided / h)
+        sources = sources_of(collided / h)
         state.time += dt
         state.step += 1
         return StepResult(sources, ledger), frame
@@ -328,15 +328,6 @@ class Stepper:
             trace_moments(turned, exchange.weight_0[:last], exchange.weight_1[:last], *weights[2:], moved)
             out[:last] += moved
         return out
-
-    def _sources(self, collision_term: NDArray[np.float64]) -> Sources:
-        """Exchange.sources for the moments (cell, 4) of a collision term in cm^-1."""
-        energy, neutrinos, antineutrinos, forward = np.ascontiguousarray(collision_term.T)
-        return Sources(
-            -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
-            -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
-            -ERG_PER_MEV * forward,
-        )
 
     def _total(self, by_cell: NDArray[np.float64]) -> dict[str, float]:
         return dict(zip(QUANTITIES, (float(x) for x in self.cell_volume @ by_cell), strict=True))

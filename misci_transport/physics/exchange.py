@@ -25,6 +25,19 @@ class Sources:
     momentum: NDArray[np.float64]  #: radial, dyn cm^-3
 
 
+def sources_of(moments: NDArray[np.float64]) -> Sources:
+    """Sources of the moments of a collision term, (cell, 4): energy (MeV), both numbers, energy times direction cosine.
+
+    In cm^-1 times cm^-3; what the neutrinos lose the fluid gains.
+    """
+    energy, neutrinos, antineutrinos, forward = np.ascontiguousarray(moments.T)
+    return Sources(
+        -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
+        -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
+        -ERG_PER_MEV * forward,
+    )
+
+
 class Exchange:
     """Moments of a collision term C[cell, direction, species, group, level] in cm^-1.
 
@@ -45,19 +58,14 @@ class Exchange:
 
         The mean collision term of a step, or that of a stationary state.
         """
-        energy, neutrinos, antineutrinos, forward = self._moments(trace)
-        return Sources(
-            -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
-            -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
-            -ERG_PER_MEV * forward,
-        )
+        return sources_of(self._moments(trace))
 
     def content(self, trace: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Energy (MeV cm^-3) and numbers (cm^-3) in each cell for the trace over flavours of occupations."""
-        energy, neutrinos, antineutrinos, _ = self._moments(trace)
+        energy, neutrinos, antineutrinos, _ = np.ascontiguousarray(self._moments(trace).T)
         return {"energy": energy, "neutrinos": neutrinos, "antineutrinos": antineutrinos}
 
     def _moments(self, trace: NDArray[np.float64]) -> NDArray[np.float64]:
         out = np.empty((trace.shape[0], 4))
         trace_moments(np.ascontiguousarray(trace), self.weight_0, self.weight_1, self.number, self.energy, out)
-        return np.ascontiguousarray(out.T)
+        return out

@@ -342,11 +342,15 @@ def _evolve(p: dict[str, Any], findings: Findings) -> None:
         case.march(1.5 * (made.outer - made.inner), 0.5 * float(case.mesh.width.min()))
         difference = np.abs(survival(case, mixing, made) - march).mean(axis=1)
         by_cell = (net * difference).sum(axis=(1, 2)) / net.sum()
-        findings.compare(f"stationary state of time steps ({words}) minus march, at the end", by_cell[-1], 0.0, 1.0e-3)
+        findings.compare(
+            f"stationary state of time steps ({words}) minus march, at the end", float(by_cell[-1]), 0.0, 1.0e-3
+        )
         if gradient:
-            findings.compare("the same in all cells", by_cell.max(), 0.0, 1.0e-3)
+            findings.compare("the same in all cells", float(by_cell.max()), 0.0, 1.0e-3)
         flux = charge_flux(case, mixing)
-        findings.compare(f"flux of the charge ({words}), largest over smallest minus one", np.ptp(flux), 0.0, 1.0e-4)
+        findings.compare(
+            f"flux of the charge ({words}), largest over smallest minus one", float(np.ptp(flux)), 0.0, 1.0e-4
+        )
 
 
 def charge_flux(case: Case, mixing: ConservedMixing) -> NDArray[np.float64]:
