@@ -148,7 +148,9 @@ def aligned_residual(cells, f, unknowns, charges):
 
 def terms(cells, unknowns):
     """(cell,) size of the terms of H_eff, which may cancel: their round-off stays."""
-    return np.abs(cells.axes.external).max(axis=(1, 2)) + np.abs(cells.multipliers(unknowns)).max(axis=1)
+    moments = np.abs(np.where(cells.held, 0.0, unknowns)).max(axis=1)
+    given = np.abs(cells.axes.external).max(axis=(1, 2)) + np.abs(cells.multipliers(unknowns)).max(axis=1)
+    return given + cells.strength * moments
 
 
 def guess_of(rng, cells, f, solution, kind):

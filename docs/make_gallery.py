@@ -95,12 +95,13 @@ def jumps():
         left.plot(some, [_jump_of_transport(float(g)) for g in some], "s", color=VERMILLION, markersize=3, label="run")
         for axis in axes[0]:
             axis.axvspan(gamma[0], GAMMA_THRESHOLD, color=GREY, alpha=0.12, linewidth=0.0, label="flagged")
-        for cells, color, marker in ((12, GREEN, "^"), (50, BLUE, "o"), (200, VERMILLION, "s")):
+        right.loglog(gamma, gamma, label="exact", **EXACT)
+        for cells, color, marker, size in ((12, GREEN, "^", 7), (50, VERMILLION, "o", 3)):
             measured = [_measured("V3", "smallest gamma", gamma=float(g), cells=cells) for g in some[::2]]
-            off = 100.0 * (np.array(measured) / some[::2] - 1.0)
-            right.semilogx(some[::2], off, marker + "-", color=color, markersize=3, label=f"{cells} cells")
+            look = {"color": color, "markersize": size, "fillstyle": "none", "label": f"{cells} cells"}
+            right.plot(some[::2], measured, marker, **look)
         left.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel="probability of a jump", ylim=(-0.03, 1.03))
-        right.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel=r"$\gamma$ of the monitor, difference [%]")
+        right.set(xlabel=r"adiabaticity $\gamma$ at the resonance", ylabel=r"smallest $\gamma$ of the monitor")
         for axis in axes[0]:
             axis.set_xlim(gamma[0], gamma[-1])
             axis.legend()
@@ -234,13 +235,18 @@ def bulbs():
             axis.set_title(rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
         for asymmetry, color in ((0.7, BLUE), (0.8, GREEN), (0.95, VERMILLION)):
             r, folds = _e_folds(asymmetry)
-            grown.plot(r, folds, color=color, label=rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
+            grown.loglog(r, folds, color=color, label=rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
         grown.axhline(ValidityOptions().e_folds, color=BLACK, linewidth=0.7, linestyle="--", label="threshold")
         spectrum.set(xlabel="frequency $w$", ylabel="survival probability", ylim=(-0.03, 1.03))
         spectrum.set_title(r"$\bar\nu_e/\nu_e$ = 0.7, at the end")
-        grown.set(xlabel="$r/R$", ylabel="e-folds of the monitor")
-        radius.legend()
-        grown.legend()
+        grown.set(xlabel="$r/R$", ylabel="e-folds of the monitor", ylim=(1.0, 300.0))
+        for axis in (radius, wrong, grown):
+            axis.set_xscale("log")
+            axis.set_xlim(1.4, 60.0)
+            axis.set_xticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+            axis.set_xticks([], minor=True)
+        radius.legend(loc="upper right")
+        grown.legend(loc="upper left")
     return figure
 
 
