@@ -245,8 +245,15 @@ def check(cells, f, unknowns, charges, done, averaged):
     return int(bad.sum())
 
 
-def commutator(cells, density, unknowns, charges):
-    """(cell,) largest |[density_matrix, H_eff]| over |density_matrix| |H_eff|."""
+def commutator(cells, density, unknowns, charges, moments=None):
+    """(cell,) largest |[density_matrix, H_eff]| over |density_matrix| (|H_eff| + 1e-4 terms that cancel in it).
+
+    So 1e-11 is 1e-11 of H_eff and five units of round-off of the terms. Moments in flavours that were rounded with
+    their traces are a term.
+    """
+    cancelling = terms(cells, unknowns)
+    if moments is not None:
+        cancelling = cancelling + cells.strength * np.abs(moments).max(axis=(1, 2))
     n = cells.n_flavors
     field = unpack(cells.fields(unknowns, charges))
     ray = field[:, None, 0] - cells.direction_cosine[:, :, None, None] * field[:, None, 1]
@@ -254,7 +261,7 @@ def commutator(cells, density, unknowns, charges):
     h = ray[:, :, None, None] + sign * unpack(cells.vacuum())[:, None, None]
     rho = unpack(density[..., : n * n])
     product = rho @ h
-    largest = np.abs(h).max(axis=(-1, -2)) + 1.0e-3 * terms(cells, unknowns)[:, None, None, None]
+    largest = np.abs(h).max(axis=(-1, -2)) + 1.0e-4 * cancelling[:, None, None, None]
     size = np.abs(rho).max(axis=(-1, -2)) * largest
     difference = np.abs(product - np.swapaxes(product, -1, -2).conj()).max(axis=(-1, -2))
     return (difference / np.maximum(size, 1.0e-300)).max(axis=(1, 2, 3))
@@ -304,7 +311,7 @@ def plain_batch(rng, n, cells, count):
         del medium[name]
     matrices = density_matrices(f[chosen], moments[chosen], **medium)
     return int((~(error <= 2.0 * TOLERANCE + noise)).sum()) + int(
-        (~(commutator(part, matrices, y, nothing[chosen]) <= 1.0e-11)).sum()
+        (~(commutator(part, matrices, y, nothing[chosen], moments[chosen]) <= 1.0e-11)).sum()
     )
 
 
