@@ -219,7 +219,7 @@ def bulbs():
             made = bulb.from_flavor_state(bulb.box("R20", asymmetry, 0.05, 160, 40, 400))
             case, mixing = bulb.stationary(made)
             found = bulb.survival(case, mixing, made)
-            radii = np.linspace(made.inner, made.outer, 160)
+            radii = np.geomspace(made.inner, made.outer, 500)
             kinetic = 0.5 + 0.5 * made.kinetics(radii, 160).polarization[..., 2].mean(axis=2)
             groups = made.frequency.size
             by_species = (kinetic[:, groups:], kinetic[:, groups - 1 :: -1])
@@ -228,9 +228,10 @@ def bulbs():
                     late = radii > 0.85 * made.outer
                     spectrum.plot(made.frequency, by_species[s][late].mean(axis=0), color=color)
                     spectrum.plot(made.frequency, found[-1, :, s].mean(axis=0), "o", color=color, markersize=3)
-                axis.plot(radii / made.radius, by_species[s].mean(axis=1), color=color, label=f"{name}, kinetics")
-                mean = found[:, :, s].mean(axis=(1, 2))
-                axis.plot(case.mesh.center / made.radius, mean, "--", color=color, label=f"{name}, alignment")
+                look = {"color": color, "linewidth": 0.7, "alpha": 0.7, "label": f"{name}, kinetics"}
+                axis.plot(radii / made.radius, by_species[s].mean(axis=1), **look)
+                look = {"color": BLACK, "linewidth": 1.1, "label": None if s else "alignment"}
+                axis.plot(case.mesh.center / made.radius, found[:, :, s].mean(axis=(1, 2)), "--", **look)
             axis.set(xlabel="$r/R$", ylabel="survival probability", ylim=(-0.03, 1.03))
             axis.set_title(rf"$\bar\nu_e/\nu_e$ = {asymmetry:g}")
         for asymmetry, color in ((0.7, BLUE), (0.8, GREEN), (0.95, VERMILLION)):
@@ -239,7 +240,7 @@ def bulbs():
         grown.axhline(ValidityOptions().e_folds, color=BLACK, linewidth=0.7, linestyle="--", label="threshold")
         spectrum.set(xlabel="frequency $w$", ylabel="survival probability", ylim=(-0.03, 1.03))
         spectrum.set_title(r"$\bar\nu_e/\nu_e$ = 0.7, at the end")
-        grown.set(xlabel="$r/R$", ylabel="e-folds of the monitor", ylim=(1.0, 300.0))
+        grown.set(xlabel="$r/R$", ylabel="e-folds of the monitor", ylim=(1.0, 5.0e3))
         for axis in (radius, wrong, grown):
             axis.set_xscale("log")
             axis.set_xlim(1.4, 60.0)
