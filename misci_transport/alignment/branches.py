@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import ConfigurationError
 from ..flavor import pack, unpack
 from ..kernels.bins_3 import BIN_ROWS
 from ..kernels.effective import evaluate_effective, fix_gauge
@@ -80,7 +81,18 @@ def start_branches(
         (cell,) angle to turn the given matrices by. Matrices along the axis of the charges are an exact solution
         whether it is stable or not; what starts an instability is the part of H that does not commute with the charge:
         `ChargeAxes.seed` is its angle.
+
+    Raises
+    ------
+    ConfigurationError
+        For a density_matrix whose shape does not fit.
     """
+    least = cells.n_flavors**2 + (cells.n_flavors == 2)
+    if density_matrix.ndim != 5 or density_matrix.shape[0] != cells.cells or density_matrix.shape[-1] < least:
+        raise ConfigurationError(
+            f"density_matrix has shape {density_matrix.shape}; accepted: ({cells.cells}, direction, species, group, "
+            f"{least}), with two flavours including the unmixed third one"
+        )
     density_matrix = _turned(cells, density_matrix, np.broadcast_to(np.asarray(seed, dtype=np.float64), (cells.cells,)))
     moments = moments_of(cells, density_matrix)
     if charges is None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: First state farther than this from the given density matrices: no aligned state is near.
+LARGEST_DISTANCE = 0.3
 #: Charges chosen by the code.
 AUTO = "auto"
 #: Self-interaction over vacuum frequency below which modes do not act together.
@@ -231,6 +233,7 @@ class ConservedMixing(LocalMixing):
         self.status[changed], self.residual[changed] = begun.report.status, begun.report.residual
         self._judge()
         good = np.isfinite(begun.distance)
+        self.far[changed] = begun.distance > LARGEST_DISTANCE
         kept = changed[good]
         populations[kept] = begun.populations[good]
         self.charges = self.charges.copy()
@@ -310,7 +313,7 @@ class ConservedMixing(LocalMixing):
         """Begin next to density_matrix (cell, direction, species, group, N_f^2 + spectators), densities given.
 
         Sets moments, charges and multipliers; returns the populations. Cells whose nearest aligned state is far away
-        keep what it is in `distance`, for the validity monitor.
+        are marked in `far`, for the validity monitor.
 
         Raises
         ------
@@ -321,7 +324,7 @@ class ConservedMixing(LocalMixing):
         begun = start_branches(self.cells, density_matrix, tolerance=self.tolerance)
         self.status[:], self.iterations[:] = begun.report.status, begun.report.iterations
         self.residual[:] = begun.report.residual
-        self.distance = begun.distance
+        self.far = begun.distance > LARGEST_DISTANCE
         self._judge()
         self._accept(begun.populations, begun.unknowns, begun.charges, moments)
         return begun.populations
@@ -393,6 +396,8 @@ class ConservedMixing(LocalMixing):
             for cell in free[report.failures]:
                 self._rescue(int(cell), populations, charges, y)
         self._judge()
+        for cell in np.flatnonzero(self.failed):
+            self._note(int(cell), "held")
         self._accept(populations, y, charges, moments)
 
     def _lock(self, populations: NDArray[np.float64], moments: NDArray[np.float64], y: NDArray[np.float64]) -> None:

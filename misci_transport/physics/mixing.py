@@ -52,6 +52,7 @@ class _Record:
         self.iterations = np.zeros(cells, dtype=np.int64)
         self.residual = np.zeros(cells)
         self.locked = np.ones(cells, dtype=bool)  #: flavours pure to PURE_FLAVOR_TOLERANCE
+        self.far = np.zeros(cells, dtype=bool)  #: began far from the density matrices they were given
         self.held = 0  #: cells that kept their old alignment, summed over all alignments
 
     @property

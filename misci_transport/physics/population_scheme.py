@@ -40,6 +40,7 @@ class PopulationScheme:
         self._substeps = np.ones(decomposition.size, dtype=np.int64)
         self.divided = 0  #: implicit steps of single cells that had to be divided, since the start
         self._iterations = np.zeros(decomposition.size, dtype=np.int64)
+        self._pure: tuple[CollisionOperator, NDArray[np.float64]] | None = None
 
     def load(self, state: State) -> NDArray[np.float64]:
         """The carried array with ghost cells, (cell + 2 HALO, direction, species, group, level)."""
@@ -52,7 +53,13 @@ class PopulationScheme:
 
     def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame) -> NDArray[np.float64]:
         """b[face, entry] from the transport opacity of each level."""
-        return self.advection.upwind_fraction(collisions.transport_opacity(frame))
+        # without mixed cells on any rank it depends on the matter only, which most steps find as it was
+        mixed = self.decomposition.comm.allreduce(frame.projector.shape[0])
+        if mixed == 0 and self._pure is not None and self._pure[0] is collisions:
+            return self._pure[1]
+        fraction = self.advection.upwind_fraction(collisions.transport_opacity(frame))
+        self._pure = (collisions, fraction) if mixed == 0 else None
+        return fraction
 
     def collide(
         self,

@@ -40,8 +40,6 @@ SMALLEST_DISTANCE = 1.0e-6
 COLLECTIVE = 0.1
 #: rad; an axis of charges at a larger angle to H without self-interaction is not conserved.
 LARGEST_ANGLE = 0.3
-#: First state farther than this from the given density matrices: no aligned state is near.
-LARGEST_DISTANCE = 0.3
 
 #: Flags in the order of the output, with the words of the summary.
 FLAGS = {
@@ -65,6 +63,7 @@ class Mixing(Protocol):
     """What the monitor asks of the alignment."""
 
     locked: NDArray[np.bool_]
+    far: NDArray[np.bool_]
     weight_0: NDArray[np.float64]
     weight_1: NDArray[np.float64]
     cosine: NDArray[np.float64]
@@ -167,7 +166,6 @@ class ValidityMonitor:
         self.phase_space, self.decomposition, self.options = phase_space, decomposition, options
         self._growth = np.full((decomposition.size, len(BLOCKS)), np.nan)
         self._e_folds = np.zeros((decomposition.size, len(BLOCKS)))
-        self.far_start = np.zeros(decomposition.size, dtype=bool)
         self.last: Validity | None = None
 
     def measure(
@@ -238,7 +236,7 @@ class ValidityMonitor:
             "axially unstable": grown[:, 1],
             "charge not conserved": mixing.charged & (mixing.charge_angle > LARGEST_ANGLE) & collective,
             "charge not held": collective & ~mixing.charged & small,
-            "far start": self.far_start,
+            "far start": mixing.far,
             "no solution": np.asarray(mixing.failed),
         }
         validity.share = {

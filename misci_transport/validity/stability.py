@@ -33,7 +33,7 @@ MAX_POINTS = 40000
 #: Ratio of successive floors in the search for the largest growth rate.
 DESCENT = 4.0
 #: E-folds after which an instability matters: a seed of 5e-5 (mixing angle in matter) has become of order one.
-E_FOLD_THRESHOLD = 10.0
+E_FOLD_THRESHOLD = 20.0
 #: The largest growth rate is bracketed to this accuracy where Newton's method finds no root.
 ACCURACY = 1.0e-2
 

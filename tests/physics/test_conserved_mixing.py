@@ -213,3 +213,15 @@ def test_phase_gradient_leads_to_the_march_in_all_cells(small):
     assert np.abs(mixing.multipliers).max() <= 1e-3 * np.abs(wave_number).max()
     np.testing.assert_allclose(mixing.wave_numbers[:, 0], wave_number, rtol=1e-2)
     assert np.abs(survival(case, mixing, moving) - march).mean() <= 1e-4
+
+
+def test_a_cell_that_is_held_is_an_event(small):
+    """Policy "hold": the state goes on, the cells are counted, flagged and named."""
+    begin = replace(small, emission=small.emission * np.array([1.0, 0.5])[:, None, None])
+    case, mixing = evolving(small, begin)
+    mixing.on_failure = "hold"
+    case.boundary.inner_populations = case.boundary.inner_populations * 0.0
+    mixing.transport.inner = -100.0 * mixing.transport.inner
+    case.step(0.4 * case.mesh.width.min())
+    assert mixing.failed[0]
+    assert ("held", 0) in {(event.kind, event.cell) for event in mixing.events}
