@@ -123,6 +123,9 @@ def lower_gamma(pair, gap, coupling, widest, ds, gamma, i):
     if gap[pair, i] <= CLOSED * widest[pair, i]:
         gamma[pair, i] = 0.0
         return
+    if coupling[pair, i] == 0.0:
+        # nothing turns here: infinite
+        return
     here = 0.5 * gap[pair, i] ** 2 / coupling[pair, i] * ds
     if here < gamma[pair, i]:
         gamma[pair, i] = here
