@@ -1,0 +1,148 @@
+"""Advection of Eq. (13) on this rank's block of cells: docs/geometry.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..kernels import block_advection as kernel
+from ..kernels.block_turning import turn, turn_implicit, turning_coefficients
+from ..phase_space import LEVELS, SPECIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..parallel.block_decomposition import BlockDecomposition
+    from ..phase_space import PhaseSpace
+    from .block_boundary import BlockBoundary
+
+#: Largest h * (loss rate of a population by motion in space and angle) for which directions turn explicitly.
+EXPLICIT_ANGLE_LIMIT = 1.0
+
+
+class BlockAdvection:
+    """-div(v f) per phase-space volume, in cm^-1, with the turning of directions in spherical coordinates."""
+
+    def __init__(
+        self,
+        phase_space: PhaseSpace,
+        decomposition: BlockDecomposition,
+        boundary: BlockBoundary,
+        diffusion_threshold: float,
+    ) -> None:
+        mesh, angles, cells = phase_space.mesh, phase_space.angles, decomposition.cells
+        boundary.check(mesh, phase_space.cell_shape)
+        self.phase_space, self.decomposition, self.boundary = phase_space, decomposition, boundary
+        self.threshold = diffusion_threshold
+        self.velocity = np.ascontiguousarray(angles.direction)
+        self.resolved = np.array([axis in decomposition.resolved for axis in range(3)])
+        self.ratio = np.ascontiguousarray(mesh.area_ratio[cells])
+        self.cell_volume = np.ascontiguousarray(mesh.volume[cells])
+        # what the kernels of collisions expect where no direction turns within an implicit step
+        self.volume, self.diamond, self._no_recursion = np.zeros((1, 0)), np.zeros(0), np.zeros((1, 0))
+        self._width = np.zeros((decomposition.rows, 3))
+        self._width[: decomposition.size] = mesh.widths[cells]
+        decomposition.exchange(self._width)
+        self.sides = np.zeros((3, 2), dtype=np.bool_)
+        for axis in decomposition.resolved:
+            ends = (decomposition.start[axis] == 0, decomposition.stop[axis] == decomposition.shape[axis])
+            self.sides[axis] = [bool(end) and not decomposition.periodic[axis] for end in ends]
+        self._turns = mesh.geometry == "spherical"
+        #: explicit part of the first stage in the cells that turn implicitly
+        self._unturned = np.zeros((0, angles.size, SPECIES * phase_space.energy.size * LEVELS))
+        if self._turns:
+            self.curvature = np.ascontiguousarray(mesh.curvature[cells])
+            self.coefficients = turning_coefficients(self.velocity, angles.weight, angles.azimuths)
+        #: fastest loss of a population by moving out of its cell, and by that and by turning, (cell,) cm^-1
+        self.turnover = self._leaving()
+        self.angular_turnover = self.turnover + self._turning() if self._turns else np.zeros_like(self.turnover)
+
+    def _leaving(self) -> NDArray[np.float64]:
+        """Largest rate at which a direction leaves a cell through its faces, (cell,) cm^-1."""
+        v = self.velocity
+        out = np.zeros((self.ratio.shape[0], v.shape[0]))
+        for axis in self.decomposition.resolved:
+            out += np.maximum(v[:, axis], 0.0) * self.ratio[:, axis, 1, None]
+            out += np.maximum(-v[:, axis], 0.0) * self.ratio[:, axis, 0, None]
+        largest: NDArray[np.float64] = out.max(axis=1)
+        return largest
+
+    def _turning(self) -> NDArray[np.float64]:
+        """Largest rate at which a direction turns into its neighbours, (cell,) cm^-1."""
+        alpha, beta, level_weight, _ = self.coefficients
+        along, around = np.abs(alpha[1:] / level_weight).max(), np.abs(beta).max()
+        rate: NDArray[np.float64] = np.abs(self.curvature[:, 0]) * along + np.abs(self.curvature[:, 1]) * around
+        return rate
+
+    def upwind_fraction(self, opacity: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """b of this rank's faces along each axis from opacity[cell, ...] in cm^-1 (ghosts are exchanged)."""
+        decomposition = self.decomposition
+        entries = opacity[0].size
+        padded = np.zeros((decomposition.rows, entries))
+        padded[: decomposition.size] = opacity.reshape(decomposition.size, entries)
+        decomposition.exchange(padded)
+        n0, n1, n2 = decomposition.local_shape
+        out = []
+        for axis, shape in enumerate(((n2, n1, n0 + 1), (n2, n1 + 1, n0), (n2 + 1, n1, n0))):
+            out.append(np.empty((*shape, entries) if self.resolved[axis] else (0, 0, 0, entries)))
+        kernel.block_upwind_fraction(
+            padded, self._width, decomposition.row, self.resolved, self.threshold, out[0], out[1], out[2]
+        )
+        return tuple(out)
+
+    def split_redistribution(self, h: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Cells where directions turn too fast for an explicit step of h cm; no recursion is left to collisions."""
+        return h * self.angular_turnover > EXPLICIT_ANGLE_LIMIT, self._no_recursion
+
+    def fill_ghosts(self, f: NDArray[np.float64], boundary: BlockBoundary | None = None) -> None:
+        """Set the ghosts of f[row, ...], from other ranks and from the boundaries."""
+        self.decomposition.exchange(f)
+        (boundary or self.boundary).fill(f, self.phase_space.angles, self.decomposition)
+
+    def stage(
+        self,
+        views: Sequence[tuple[slice, NDArray[np.float64], Any]],
+        start: NDArray[np.float64],
+        h: float,
+        out: NDArray[np.float64],
+        *,
+        mean: bool,
+        second_order: bool,
+        fix_up: bool,
+        redistribution: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.float64], int]:
+        """out = start + h A f, or with ``mean``, where out holds start + h A f*, start + h (A f* + A f)/2.
+
+        views: all cells in one; redistribution: the cells whose directions turn implicitly, out = ... + h G out.
+        Returns what enters through the boundaries of the mesh on this rank, weighted (direction, entry), and the
+        number of angular values that had to be mended: none.
+        """
+        ((_, view, b),) = views
+        directions, entries = self.velocity.shape[0], start[0, 0].size
+        f = view.reshape(-1, directions, entries)
+        flat, result = start.reshape(-1, directions, entries), out.reshape(-1, directions, entries)
+        row, size = self.decomposition.row, self.decomposition.size
+        medium = (row, self.velocity, self.ratio, self.resolved, *b, second_order)
+        if mean:
+            # the mean is that of explicit parts
+            result[redistribution] = self._unturned
+            kernel.advance_mean(f, *medium, flat, h, result)
+        else:
+            kernel.advance(f, *medium, flat, h, result)
+        if self._turns:
+            alpha, beta, level_weight, node = self.coefficients
+            part = 0.5 * h if mean else h
+            turn(f[:size], part, self.curvature, alpha, beta, level_weight, node, redistribution, second_order, result)
+            self._unturned = result[redistribution]
+            turn_implicit(result, h, self.curvature, alpha, beta, level_weight, redistribution, result)
+        flow = np.zeros((3, 2, directions, entries))
+        kernel.boundary_flow(f, row, self.velocity, self.ratio, self.cell_volume, self.sides, *b, second_order, flow)
+        weight: NDArray[np.float64] = self.phase_space.angles.weight
+        return weight[:, None] * (flow[:, 0].sum(axis=0) - flow[:, 1].sum(axis=0)), 0
+
+    def crossing_time(self) -> float:
+        """Shortest light crossing of a phase-space cell on this rank, cm."""
+        return float(1.0 / self.turnover.max())
