@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     radiating_sphere,
     rays,
     resonance,
+    searchlight,
     splits,
 )
 from .registry import PROBLEMS, Problem, Result, find, listing
@@ -114,7 +115,14 @@ def _catalogue(chosen: Sequence[Problem]) -> list[dict[str, Any]]:
             "name": entry.name,
             "summary": entry.summary,
             "parameters": [
-                {"name": p.name, "default": p.default, "unit": p.unit, "meaning": p.meaning, "accepted": p.accepted}
+                {
+                    "name": p.name,
+                    "default": p.default,
+                    "default_in_geometry": dict(p.elsewhere),
+                    "unit": p.unit,
+                    "meaning": p.meaning,
+                    "accepted": p.accepted,
+                }
                 for p in entry.parameters
             ],
         }
@@ -127,7 +135,8 @@ def _described(chosen: Sequence[Problem]) -> str:
     for entry in chosen:
         lines.append(f"{entry.id} ({entry.name}): {entry.summary}")
         for p in entry.parameters:
-            lines.append(f"    {p.name} = {p.default}  [{p.unit}]  {p.meaning}; accepted: {p.accepted}")
+            other = "".join(f", {value} in {geometry}" for geometry, value in p.elsewhere.items())
+            lines.append(f"    {p.name} = {p.default}{other}  [{p.unit}]  {p.meaning}; accepted: {p.accepted}")
     return "\n".join(lines)
 
 

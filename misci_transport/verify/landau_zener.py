@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,35 @@ from .adiabatic import LENGTH, beam
 from .kinetics import landau_zener
 from .registry import Findings, Parameter, problem
 from .setup import cells
+
+if TYPE_CHECKING:
+    from .setup import Case
+
+
+def resonant_beam(gamma: float, theta: float, dm2: float, count: int) -> tuple[Case, LocalMixing, dict[str, Any]]:
+    """One beam through a resonance at this gamma, V falling linearly from twice the resonance to zero.
+
+    The beam's energy makes gamma what it should be. With the alignment, and the settings of `adiabatic.beam`.
+    """
+    frequency = 2.0 * gamma * np.cos(2.0 * theta) / (LENGTH * np.sin(2.0 * theta) ** 2)
+    potential = 2.0 * frequency * np.cos(2.0 * theta)
+    settings = {
+        "theta": theta,
+        "dm2": dm2,
+        "energy": dm2 * EV2_TO_MEV2 / (2.0 * frequency * HBAR_C),
+        "ordering": "normal",
+        "flavors": 2,
+        "potential": potential,
+        "potential_end": 0.0,
+    }
+    case = beam(settings, count, "adiabatic")
+    falling = potential * (1.0 - case.mesh.center[case.cells] / LENGTH)
+    ones = np.ones(falling.size)
+    mixing = case.mixing
+    assert isinstance(mixing, LocalMixing)
+    mixing.set_fluid(Fluid(falling * ATOMIC_MASS_UNIT / FERMI_POTENTIAL, ones, ones, 0.0 * ones))
+    case.mix(mixing)
+    return case, mixing, settings
 
 
 @problem(
@@ -34,32 +63,12 @@ def crossing(p: dict[str, Any], findings: Findings) -> None:
     findings.compare(
         "probability of a jump by kinetics", landau_zener(p["gamma"]), float(np.exp(-0.5 * np.pi * p["gamma"])), 1.0e-3
     )
-    # the beam's energy makes gamma what it should be: V falls linearly from twice the resonance to zero
-    frequency = 2.0 * p["gamma"] * np.cos(2.0 * p["theta"]) / (LENGTH * np.sin(2.0 * p["theta"]) ** 2)
-    energy = p["dm2"] * EV2_TO_MEV2 / (2.0 * frequency * HBAR_C)
-    resonance = frequency * np.cos(2.0 * p["theta"])
-    settings = p | {
-        "energy": energy, "ordering": "normal", "flavors": 2, "potential": 2.0 * resonance, "potential_end": 0.0
-    }  # fmt: skip
-    case = beam(settings, p["cells"], "adiabatic")
-    center = case.mesh.center[case.cells]
-    potential = 2.0 * resonance * (1.0 - center / LENGTH)
-    ones = np.ones(center.size)
-    mixing = case.mixing
-    assert isinstance(mixing, LocalMixing)
-    mixing.set_fluid(Fluid(potential * ATOMIC_MASS_UNIT / FERMI_POTENTIAL, ones, ones, 0.0 * ones))
-    case.mix(mixing)
+    case, mixing, _ = resonant_beam(p["gamma"], p["theta"], p["dm2"], p["cells"])
     case.march(2.0 * LENGTH, 0.5 * LENGTH / p["cells"])
     monitor = ValidityMonitor(case.phase_space, case.decomposition, ValidityOptions())
     state = case.state
     measured = monitor.measure(state.owned, state.moments, mixing, case.collisions, case.frame)
-    smallest = float(case.decomposition.comm.allreduce(float(measured.gamma.min()), op=_least()))
+    smallest = min(case.decomposition.comm.allgather(float(measured.gamma.min())))
     findings.compare("smallest gamma of the monitor", smallest, p["gamma"], 0.02)
     flagged = case.total(float(measured.flags["not adiabatic"].any())) > 0.0
     findings.compare("flagged as not adiabatic (1: yes)", float(flagged), float(p["gamma"] < GAMMA_THRESHOLD), 0.0)
-
-
-def _least() -> Any:
-    from mpi4py import MPI
-
-    return MPI.MIN

@@ -8,6 +8,8 @@ import numpy as np
 
 from ..grid import RadialMesh
 from ..quadrature import AngularGrid
+from .block_pulses import block_pulses
+from .blocks import is_block
 from .registry import Findings, Parameter, problem
 from .setup import Case, angles, cell_average, cells, energy_grid, geometry, groups, order
 
@@ -75,15 +77,18 @@ def gaussian_error(radius: float, count: int, directions: int, energy_groups: in
     "pulses",
     "crossing free-streaming pulses on radial rays; the isotropic Gaussian with ordinates",
     [
-        geometry("spherical"),
+        geometry("spherical", "cartesian1", "cartesian2", "cartesian3", "polar2", "polar3"),
         Parameter("radius", 1.0e6, "cm", "outer end of the mesh", 1.0e-3, 1.0e13),
-        cells(200, 40),
-        angles(16, 4),
+        cells(200, 8, elsewhere={"cartesian1": 80, "cartesian2": 48, "cartesian3": 24, "polar2": 24, "polar3": 20}),
+        angles(16, 4, elsewhere={"cartesian1": 4, "cartesian2": 4, "cartesian3": 4, "polar2": 16, "polar3": 12}),
         groups(),
     ],
 )
 def pulses(p: dict[str, Any], findings: Findings) -> None:
     """L1 errors, and the order between two meshes and between two sets of directions."""
+    if is_block(p["geometry"]):
+        block_pulses(p, findings)
+        return
     n, radius, directions = p["cells"], p["radius"], p["angles"]
     coarse, _, _ = ray_error(radius, n // 2, p["groups"])
     fine, corrections, flow = ray_error(radius, n, p["groups"])

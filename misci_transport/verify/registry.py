@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -24,6 +24,7 @@ class Parameter:
     high: float = float("inf")
     choices: tuple[str, ...] = ()
     even: bool = False  #: integers only: odd values are refused
+    elsewhere: Mapping[str, Value] = field(default_factory=dict)  #: defaults in other geometries than the default one
 
     @property
     def accepted(self) -> str:
@@ -135,7 +136,7 @@ class Problem:
     function: Function
 
     def values(self, given: dict[str, Any]) -> dict[str, Value]:
-        """Defaults overridden by ``given``.
+        """Defaults, those of the geometry where there are, overridden by ``given``.
 
         Raises
         ------
@@ -146,7 +147,9 @@ class Problem:
         for key in given:
             if key not in known:
                 raise ConfigurationError(f"{self.id}: unknown key {key!r}; accepted: {', '.join(known)}")
-        return {name: p.parse(self.id, given[name]) if name in given else p.default for name, p in known.items()}
+        chosen = {name: known[name].parse(self.id, value) for name, value in given.items()}
+        symmetry = str(chosen.get("geometry", ""))
+        return {name: chosen.get(name, p.elsewhere.get(symmetry, p.default)) for name, p in known.items()}
 
     def run(self, **given: Any) -> list[Result]:
         """Compute the problem and compare it with its answer. Collective over the ranks of the world."""

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import roots_legendre
 
+from ..block_mesh import BlockMesh
 from ..constants import SPEED_OF_LIGHT
 from ..energy import EnergyGrid
+from ..errors import ConfigurationError, ConvergenceError
+from ..parallel.block_decomposition import BlockDecomposition
 from ..parallel.decomposition import Decomposition
 from ..phase_space import PhaseSpace
 from ..physics.advection import AdvectionOperator
+from ..physics.block_advection import BlockAdvection
+from ..physics.block_boundary import BlockBoundary
 from ..physics.boundary import Boundary
 from ..physics.collisions import CollisionOperator
 from ..physics.levels import LevelFrame
@@ -24,10 +29,13 @@ from ..stepper import Mixing, Scheme, Stepper, StepResult
 from .registry import Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ..grid import RadialMesh
     from ..quadrature import AngularGrid
+    from ..sphere import SphereQuadrature
 
 #: Optical depth of a cell above which faces take central values (the default of the transport options).
 DIFFUSION_THRESHOLD = 0.05
@@ -38,28 +46,42 @@ class Case:
 
     def __init__(
         self,
-        mesh: RadialMesh,
-        angles: AngularGrid,
+        mesh: RadialMesh | BlockMesh,
+        angles: AngularGrid | SphereQuadrature,
         *,
         energy: EnergyGrid | None = None,
         rates: Rates | None = None,
-        boundary: Boundary | None = None,
+        boundary: Boundary | BlockBoundary | None = None,
         n_flavors: int = 3,
         second_order: bool = True,
         comm: Any = None,
     ) -> None:
-        self.mesh, self.angles = mesh, angles
+        # of one kind or the other
+        self.mesh: Any = mesh
+        self.angles: Any = angles
         self.energy = energy or EnergyGrid.single(10.0)
         self.phase_space = PhaseSpace(mesh, angles, self.energy, n_flavors)
-        self.decomposition = Decomposition(mesh.size, comm)
+        self.decomposition: Any
+        self.boundary: Any
+        self.advection: Any
+        if isinstance(mesh, BlockMesh):
+            self.boundary = boundary or BlockBoundary.of(mesh)
+            self.decomposition = BlockDecomposition(mesh.shape, self.boundary.periodic, comm)
+            self.advection = BlockAdvection(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
+        else:
+            self.boundary = boundary or Boundary()
+            self.decomposition = Decomposition(mesh.size, comm)
+            self.advection = AdvectionOperator(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
         self.cells = self.decomposition.cells
         self.rates = (rates or Rates.zero(mesh.size, self.energy.size)).take(self.cells)
-        self.boundary = boundary or Boundary()
-        self.advection = AdvectionOperator(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
         self.collisions = CollisionOperator(self.phase_space, self.rates, self.cells)
         self.mixing: Mixing = NoMixing(self.phase_space, self.cells)
         self.frame = LevelFrame.locked(self.phase_space, self.decomposition.size)
-        self.state = State.empty(self.phase_space, self.decomposition.size)
+        if isinstance(mesh, BlockMesh):
+            ghosts = self.decomposition.rows - self.decomposition.size
+            self.state = State.empty(self.phase_space, self.decomposition.size, 0, ghosts)
+        else:
+            self.state = State.empty(self.phase_space, self.decomposition.size)
         self._second_order = second_order
         self.use(PopulationScheme(self.advection, self.decomposition))
 
@@ -90,8 +112,32 @@ class Case:
         )
         return result
 
+    def light_crossing(self) -> float:
+        """Shortest light crossing of a cell of a block, cm (collective)."""
+        return float(min(self.decomposition.comm.allgather(self.advection.crossing_time())))
+
+    def settle(self, step: float, tolerance: float, most: int) -> list[StepResult]:
+        """Steps of c dt = step in cm until none changes an occupation by more than ``tolerance`` (collective).
+
+        Raises
+        ------
+        ConvergenceError
+            If that takes more than ``most`` steps.
+        """
+        results: list[StepResult] = []
+        change = np.inf
+        while change > tolerance:
+            if len(results) == most:
+                raise ConvergenceError(f"not stationary after {most} steps: the last one changed {change:g}")
+            old = self.state.owned.copy()
+            results.append(self.step(step))
+            change = max(self.decomposition.comm.allgather(float(np.abs(self.state.owned - old).max())))
+        return results
+
     def steady(self, tolerance: float = 1.0e-11) -> SteadyReport:
-        """Replace the state by the stationary one."""
+        """Replace the state by the stationary one; radial meshes."""
+        if isinstance(self.mesh, BlockMesh):
+            raise ConfigurationError("stationary solutions: accepted on a radial mesh; on a block mesh take time steps")
         solver = SteadySolver(
             self.phase_space,
             self.decomposition,
@@ -106,16 +152,32 @@ class Case:
 
     def whole(self, local: NDArray[Any]) -> NDArray[Any]:
         """Join the ranks' cells; the whole array on every rank."""
-        return self.decomposition.gather(local)
+        return np.asarray(self.decomposition.gather(local))
 
     def populations(self) -> NDArray[np.float64]:
         """Populations of the whole mesh [cell, direction, species, group, level]."""
         return self.whole(self.state.owned)
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """J and H = 1/2 integral(mu^l f dmu) of the whole mesh, first species, group and level: (cell,) each."""
+        """J and H = 1/2 integral(mu^l f dmu) of the whole mesh, first species, group and level: (cell,) each.
+
+        On a block H has three components, (cell, axis).
+        """
         f = self.populations()[:, :, 0, 0, 0]
+        if isinstance(self.mesh, BlockMesh):
+            weights = 0.5 * self.angles.weights[0]
+            return f @ weights[0], f @ weights[1:].T
         return 0.5 * (self.angles.weight_0 * f).sum(axis=1), 0.5 * (self.angles.weight_1 * f).sum(axis=1)
+
+    def phase_volume(self) -> NDArray[np.float64]:
+        """(cell, direction) volumes of this rank's cells of phase space, as the ledger counts them."""
+        if isinstance(self.mesh, BlockMesh):
+            return np.outer(self.advection.cell_volume, self.angles.weight)
+        return np.asarray(self.advection.volume)
+
+    def corrections(self, results: list[StepResult]) -> int:
+        """Number of occupations that these steps had to mend (collective)."""
+        return int(self.total(sum(sum(r.ledger.counts.values()) for r in results)))
 
     def total(self, value: float) -> float:
         """Sum over ranks."""
@@ -152,14 +214,18 @@ def order(coarse: float, fine: float, factor: float = 2.0) -> float:
     return float(np.log(coarse / fine) / np.log(factor)) if coarse > 0.0 and fine > 0.0 else float("nan")
 
 
-def cells(default: int, low: int = 4, high: int = 100000) -> Parameter:
+def cells(default: int, low: int = 4, high: int = 100000, elsewhere: Mapping[str, int] | None = None) -> Parameter:
     """Key ``cells``."""
-    return Parameter("cells", default, "1", "number of cells", low, high)
+    words = "number of cells, of a block: along an axis" if elsewhere else "number of cells"
+    return Parameter("cells", default, "1", words, low, high, elsewhere=elsewhere or {})
 
 
-def angles(default: int, low: int = 2, high: int = 256) -> Parameter:
+def angles(default: int, low: int = 2, high: int = 256, elsewhere: Mapping[str, int] | None = None) -> Parameter:
     """Key ``angles``."""
-    return Parameter("angles", default, "1", "number of directions", low, high, even=True)
+    words = "number of directions"
+    if elsewhere:
+        words += ", of a block: of azimuths, on half as many levels"
+    return Parameter("angles", default, "1", words, low, high, even=True, elsewhere=elsewhere or {})
 
 
 def groups(default: int = 1, high: int = 64) -> Parameter:
