@@ -1,0 +1,130 @@
+"""Steps in three dimensions: a star turned into a Cartesian box, beside memory bandwidth and beside two ranks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from ..block_mesh import BlockMesh
+from ..options import TransportOptions
+from ..turned import Turning, turned_star
+
+if TYPE_CHECKING:
+    from ..plugin import Transport
+    from ..profile import Profile
+
+#: cm, half the width of the box: core, shock and some of the free fall.
+HALF_WIDTH = 3.0e7
+_UNCOUPLED = {"electron_scattering": False, "pair": False, "bremsstrahlung": False}
+
+
+@dataclass
+class BoxCost:
+    """What a step in the box costs."""
+
+    nanoseconds: float  #: of one core per cell, direction, group and step
+    unlocked: float  #: share of cells whose flavours are not locked
+    cells: int
+    directions: int
+    groups: int
+    memory: float  #: resident memory of the process over that of the populations array
+    exchange: float  #: share of the step in which ghosts are exchanged
+
+
+def box(profile: Profile, flavors: int, cells: int, *, mixing: bool = True, comm: Any = None) -> tuple[Transport, Any]:
+    """Transport and fluid of a turned, deformed and rotating star in a box of cells^3."""
+    from ..plugin import Transport
+
+    options = TransportOptions.model_validate(
+        {
+            "angles": {"kind": "lebedev", "degree": 7},
+            "flavors": {"number": flavors, "mixing": mixing},
+            "collisions": _UNCOUPLED,
+        }
+    )
+    mesh = BlockMesh.uniform((-HALF_WIDTH,) * 3, (HALF_WIDTH,) * 3, (cells, cells, cells), "cartesian")
+    transport = Transport(mesh, options, comm)
+    turning = Turning(shift=(1.0e6, 0.0, 5.0e5), wrinkle=0.05, rotation=50.0)
+    return transport, turned_star(profile, mesh, transport.decomposition.cells, turning)
+
+
+def box_cost(
+    profile: Profile, flavors: int, cells: int, repeat: int, *, mixing: bool = True, comm: Any = None
+) -> BoxCost:
+    """Median over steps, after the box has filled for a light crossing of a few cells."""
+    transport, fluid = box(profile, flavors, cells, mixing=mixing, comm=comm)
+    dt = transport.max_dt()
+    seconds, waited = [], 0.0
+    exchange = transport.decomposition.exchange
+
+    def timed(array: Any) -> None:
+        nonlocal waited
+        start = time.perf_counter()
+        exchange(array)
+        waited += time.perf_counter() - start
+
+    for step in range(repeat + 4):
+        if step == 4:
+            waited = 0.0
+            transport.decomposition.exchange = timed
+        start = time.perf_counter()
+        transport.step(fluid, dt)
+        seconds.append(time.perf_counter() - start)
+    space = transport.phase_space
+    local = transport.decomposition.size * space.angles.size * space.energy.size
+    return BoxCost(
+        1.0e9 * median(seconds[4:]) / local,
+        1.0 - transport.alignment_summary()["locked"] / space.mesh.size,
+        space.mesh.size,
+        space.angles.size,
+        space.energy.size,
+        _resident() / transport.state.populations.nbytes,
+        waited / sum(seconds[4:]),
+    )
+
+
+def _resident() -> float:
+    """Largest resident memory of this process so far, bytes."""
+    import resource
+
+    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@njit(cache=True)
+def _triad(a, b, c, factor):  # type: ignore[no-untyped-def]
+    for i in range(a.size):
+        a[i] = b[i] + factor * c[i]
+
+
+def triad(megabytes: float = 400.0, repeat: int = 7) -> float:
+    """STREAM triad, GB/s of one process, three arrays counted."""
+    a, b, c = (np.zeros(int(megabytes * 1.0e6 / 24.0)) for _ in range(3))
+    best = np.inf
+    for _ in range(repeat + 1):
+        start = time.perf_counter()
+        _triad(a, b, c, 1.1)
+        best = min(best, time.perf_counter() - start)
+    return 24.0e-9 * a.size / best
+
+
+def advection_bandwidth(transport: Transport, repeat: int = 5) -> float:
+    """GB/s of one explicit stage: populations read, their start read, the result written."""
+    advection, size = transport.advection, transport.decomposition.size
+    f, start = transport.state.populations, transport.state.owned.copy()
+    out = np.empty_like(start)
+    b = advection.upwind_fraction(np.zeros((size, start[0, 0].size)))
+    turning, _ = advection.split_redistribution(0.0)
+    best = np.inf
+    for _ in range(repeat + 1):
+        begin = time.perf_counter()
+        advection.stage(
+            [(slice(0, size), f, b)], start, 1.0, out, mean=False, second_order=True, fix_up=False,
+            redistribution=turning,
+        )  # fmt: skip
+        best = min(best, time.perf_counter() - begin)
+    return 3.0e-9 * start.nbytes / best
