@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from misci_transport.constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C
-from misci_transport.fluid import Fluid
 from misci_transport.options import ValidityOptions
 from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, save, styled
 from misci_transport.validity.measures import GAMMA_THRESHOLD
@@ -20,6 +18,7 @@ from misci_transport.verify import (
     collisional,
     diffusion,
     kinetics,
+    landau_zener,
     pulses,
     radiating_sphere,
     resonance,
@@ -115,15 +114,7 @@ def _measured(name: str, quantity: str, **given) -> float:
 
 def _jump_of_transport(gamma: float) -> float:
     """Part of the level's neutrinos that have left it at the end of the beam of V3."""
-    p = {"theta": 0.15, "dm2": 2.5e-3, "flavors": 2, "ordering": "normal", "potential_end": 0.0}
-    frequency = 2.0 * gamma * np.cos(2.0 * p["theta"]) / (adiabatic.LENGTH * np.sin(2.0 * p["theta"]) ** 2)
-    p["energy"] = p["dm2"] * EV2_TO_MEV2 / (2.0 * frequency * HBAR_C)
-    p["potential"] = 2.0 * frequency * np.cos(2.0 * p["theta"])
-    case = adiabatic.beam(p, 50, "adiabatic")
-    density = p["potential"] * (1.0 - case.mesh.center / adiabatic.LENGTH) * ATOMIC_MASS_UNIT / FERMI_POTENTIAL
-    ones = np.ones(density.size)
-    case.mixing.set_fluid(Fluid(density, ones, ones, 0.0 * ones))
-    case.mix(case.mixing)
+    case, _, p = landau_zener.resonant_beam(gamma, 0.15, 2.5e-3, 50)
     case.march(4.0 * adiabatic.LENGTH, 0.01 * adiabatic.LENGTH)
     first = adiabatic.electron_content(p, p["potential"])[0]
     n = case.populations()[-1, 0, 0, 0, :2] / adiabatic.AMPLITUDE

@@ -19,6 +19,7 @@ ORDER = (
     "flavors",
     "collisions",
     "advection",
+    "frame",
     "alignment",
     "steady",
     "validity",

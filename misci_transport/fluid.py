@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import UnphysicalInputError
+from .numbering import global_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,12 +27,14 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "heavy_charge_number": (0.0, 1.0e4, True),
     "electron_chemical_potential": (-1.0e4, 1.0e4, True),
     "nucleon_potential_difference": (-1.0e4, 1.0e4, True),
+    "heat_capacity": (0.0, 1.0e60, False),
+    "energy_by_electron_fraction": (-1.0e60, 1.0e60, True),
 }
 
 
 @dataclass
 class Fluid:
-    """Matter on n cells; every array has shape (n,), dtype float64.
+    """Matter on n cells; every array has shape (n,), on a block mesh velocity has (n, 3); dtype float64.
 
     The composition (six arrays) is either given whole or left out whole; the chemical potentials are
     optional one by one. What is left out is computed by the equation of state of the rates in use.
@@ -40,7 +43,7 @@ class Fluid:
     mass_density: NDArray[np.float64]  #: g cm^-3
     temperature: NDArray[np.float64]  #: MeV
     electron_fraction: NDArray[np.float64]  #: electrons per baryon
-    velocity: NDArray[np.float64]  #: cm s^-1, radial (outwards positive)
+    velocity: NDArray[np.float64]  #: cm s^-1, radial (outwards positive), or along the axes of a block mesh
     neutron_fraction: NDArray[np.float64] | None = None  #: mass fraction of free neutrons
     proton_fraction: NDArray[np.float64] | None = None  #: mass fraction of free protons
     alpha_fraction: NDArray[np.float64] | None = None  #: mass fraction of alpha particles
@@ -49,6 +52,8 @@ class Fluid:
     heavy_charge_number: NDArray[np.float64] | None = None  #: Z of the representative nucleus
     electron_chemical_potential: NDArray[np.float64] | None = None  #: MeV, with the rest mass
     nucleon_potential_difference: NDArray[np.float64] | None = None  #: muhat = mu_n - mu_p without rest masses, MeV
+    heat_capacity: NDArray[np.float64] | None = None  #: d(energy density)/dT at constant density, Y_e: erg cm^-3 MeV^-1
+    energy_by_electron_fraction: NDArray[np.float64] | None = None  #: d(energy density)/dY_e at constant T: erg cm^-3
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -66,13 +71,13 @@ class Fluid:
         """Whether all six composition arrays are present."""
         return self.neutron_fraction is not None
 
-    def validate(self, first_cell: int = 0) -> None:
+    def validate(self, numbers: NDArray[np.int64] | None = None) -> None:
         """Check shapes, NaN and physical ranges.
 
         Parameters
         ----------
-        first_cell
-            Global number of this object's first cell, for the message.
+        numbers
+            Global numbers of the cells, for the message; None: they are the whole mesh.
 
         Raises
         ------
@@ -88,17 +93,18 @@ class Fluid:
             values = getattr(self, field.name)
             if values is None:
                 continue
-            if values.shape != (self.size,):
+            vector = field.name == "velocity" and values.shape == (self.size, 3)
+            if values.shape != (self.size,) and not vector:
                 raise UnphysicalInputError(
                     f"fluid field {field.name} has shape {values.shape}, expected ({self.size},)"
                 )
             low, high, closed = _RANGES[field.name]
             good = (values >= low if closed else values > low) & (values <= high)
             if not good.all():
-                cell = int(np.argmin(good))
+                cell = int(np.unravel_index(np.argmin(good), good.shape)[0])
                 bracket = "[" if closed else "("
                 raise UnphysicalInputError(
-                    f"fluid field {field.name} in cell {first_cell + cell} is {float(values[cell])!r}; "
+                    f"fluid field {field.name} in cell {global_number(numbers, cell)} is {values[cell].tolist()!r}; "
                     f"accepted: {bracket}{low:g}, {high:g}]"
                 )
 

@@ -44,11 +44,16 @@ class Section(_Model):
 class AngleOptions(Section):
     """Directions of motion."""
 
-    kind: Literal["hybrid", "ordinates", "radial"] = Field(
+    kind: Literal["hybrid", "ordinates", "radial", "product", "lebedev", "geodesic"] = Field(
         default="hybrid",
-        description="hybrid: ordinates inside ray_radius, impact-parameter rays outside; ordinates: fixed cosines "
-        "everywhere; radial: two rays. Hybrid, because fixed cosines cannot follow the narrowing cone far outside",
+        description="radial meshes: hybrid: ordinates inside ray_radius, impact-parameter rays outside; ordinates: "
+        "fixed cosines everywhere; radial: two rays. Hybrid, because fixed cosines cannot follow the narrowing cone "
+        "far outside. Block meshes: product (the only one in spherical coordinates), lebedev, geodesic",
     )
+    levels: int = Field(default=8, ge=2, le=256, description="product: Gauss-Legendre values of the first component")
+    azimuths: int = Field(default=8, ge=4, le=256, multiple_of=2, description="product: directions on each level")
+    degree: int = Field(default=11, ge=3, le=131, description="lebedev: of the rule; 11 has 50 directions")
+    frequency: int = Field(default=3, ge=1, le=64, description="geodesic: parts of an edge; 3 gives 92 directions")
     directions: int = Field(
         default=16, ge=2, le=512, multiple_of=2, description="number of ordinates; 16 converge luminosities to 0.1 %"
     )
@@ -144,6 +149,12 @@ class CollisionOptions(Section):
     bremsstrahlung: bool = Field(default=True, description="nucleon-nucleon, all flavours; a quarter of nu_x")
     weak_magnetism: bool = Field(default=False, description="first-order recoil terms; off in the published comparison")
     nucleon_potential: bool = Field(default=True, description="mean-field potentials in the charged current")
+    response: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="temperature and electron fraction follow the exchange within a time step, so that sources do not "
+        "oscillate where matter answers faster than that; auto: on where a host holds the module and moves the matter, "
+        "off in runs over matter that stays as it is, and with frame terms",
+    )
 
     @model_validator(mode="after")
     def _table(self) -> CollisionOptions:
@@ -175,6 +186,36 @@ class AdvectionOptions(Section):
             raise ValueError(
                 f'cfl is {self.cfl!r}; accepted with reconstruction = "{self.reconstruction}": 0 < cfl <= {limit:g}'
             )
+        return self
+
+
+class FrameOptions(Section):
+    """Moving matter and gravity, radial meshes only: to first order in v/c, in a static metric."""
+
+    doppler: bool = Field(
+        default=False,
+        description="Doppler shift and aberration by the fluid's velocity: energies and cosines are those that matter "
+        "sees. Off: matter is at rest for transport and collisions",
+    )
+    gravity: Literal["none", "newtonian", "lapse", "relativistic"] = Field(
+        default="none",
+        description="redshift, bending and lapse by the mass on the mesh and inner_mass: relativistic: in the static "
+        "metric of the enclosed rest mass; lapse: its lapse with flat radial lengths (post-Newtonian); newtonian: the "
+        "lapse of the Newtonian potential, flat",
+    )
+    inner_mass: float = Field(
+        default=0.0, ge=0.0, le=1.0e3, description="solar masses inside the first face of a mesh that begins at r > 0"
+    )
+
+    @property
+    def active(self) -> bool:
+        """Whether any of it is on."""
+        return self.doppler or self.gravity != "none"
+
+    @model_validator(mode="after")
+    def _mass(self) -> FrameOptions:
+        if self.inner_mass > 0.0 and self.gravity == "none":
+            raise ValueError(f'inner_mass is {self.inner_mass!r}; accepted with gravity = "none": leave it out')
         return self
 
 
@@ -307,9 +348,13 @@ class TransportOptions(Section):
     flavors: FlavorOptions = Field(default_factory=FlavorOptions)
     collisions: CollisionOptions = Field(default_factory=CollisionOptions)
     advection: AdvectionOptions = Field(default_factory=AdvectionOptions)
+    frame: FrameOptions = Field(default_factory=FrameOptions)
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
     validity: ValidityOptions = Field(default_factory=ValidityOptions)
+    petsc: dict[str, str | float | int | bool] = Field(
+        default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
+    )
 
     @model_validator(mode="after")
     def _charges(self) -> TransportOptions:
@@ -321,13 +366,14 @@ class TransportOptions(Section):
                 'advection.scheme is "matrix"; accepted with alignment.charges or bin averages: "adiabatic" (levels '
                 "belong to the effective Hamiltonian)"
             )
+        if alignment.averaged and self.frame.active:
+            raise ValueError(
+                "frame.doppler and frame.gravity: accepted without alignment.charges and bin averages (charges are "
+                "carried without them)"
+            )
         if alignment.averaged and not flavors.mixing:
             raise ValueError("alignment.charges has no effect with flavors.mixing = false; accepted: leave it out")
         return self
-
-    petsc: dict[str, str | float | int | bool] = Field(
-        default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
-    )
 
     @field_validator("petsc", mode="after")
     @classmethod

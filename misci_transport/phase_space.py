@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .constants import PHASE_SPACE
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from .energy import EnergyGrid
-    from .grid import RadialMesh
-    from .quadrature import AngularGrid
 
 SPECIES = 2  #: neutrinos, antineutrinos
 LEVELS = 3  #: with two mixing flavours the third level is the unmixed heavy flavour
 HALO = 2  #: ghost cells on each side, for second-order face values
 
 
+def local_rows(whole: NDArray[np.float64], cells: slice | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Contiguous rows of ``cells`` from an array with one row for each cell of the mesh, or with one row for all."""
+    return np.ascontiguousarray(whole if whole.shape[0] == 1 else whole[cells])
+
+
 @dataclass(frozen=True)
 class PhaseSpace:
     """Axes of populations[cell, direction, species, group, level]."""
 
-    mesh: RadialMesh
-    angles: AngularGrid
+    mesh: Any  #: RadialMesh or BlockMesh
+    angles: Any  #: AngularGrid of a radial mesh, SphereQuadrature of a block
     energy: EnergyGrid
     n_flavors: int = 3
 

@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .alignment import DENSITY, FLUX
-from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SPEED_OF_LIGHT
+from .block_mesh import BlockMesh
+from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
+from .domains import RadialDomain, make_domain
 from .energy import EnergyGrid
 from .errors import ConfigurationError, UnphysicalInputError
 from .fields import Field
 from .flavor import MixingParameters
 from .options import CFL_LIMIT, TransportOptions
-from .parallel.decomposition import Decomposition
 from .parallel.errors import collective
-from .phase_space import LEVELS, PhaseSpace
-from .physics.advection import AdvectionOperator
-from .physics.boundary import Boundary
+from .phase_space import LEVELS
 from .physics.charge_transport import ChargeTransport
 from .physics.collisions import CollisionOperator
 from .physics.conserved_mixing import ConservedMixing, bin_ratios
 from .physics.exchange import Exchange, Sources
+from .physics.frame import FASTEST, Metric, group_edges
 from .physics.hamiltonian import Hamiltonian
 from .physics.interactions import RateSource
 from .physics.matrix_scheme import MatrixScheme
 from .physics.mixing import LocalMixing, NoMixing
 from .physics.population_scheme import PopulationScheme
-from .physics.radiation import radiation_fields
-from .quadrature import AngularGrid
+from .physics.response import FluidResponse
 from .solvers.steady import SteadyReport, SteadySolver
-from .state import State
 from .stepper import Stepper, StepResult
 from .validity.monitor import ValidityMonitor
 
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
 
     from .fluid import Fluid
     from .grid import RadialMesh
+    from .physics.block_boundary import BlockBoundary
+    from .physics.boundary import Boundary
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +51,22 @@ class Transport:
     Parameters
     ----------
     mesh
-        The whole mesh, equal on all ranks.
+        The whole mesh, equal on all ranks: radial, or a block in up to three dimensions.
     options
         Checked options; None takes the defaults.
     comm
         MPI communicator; None takes MPI.COMM_WORLD. PETSc is started on it if it is not running.
     boundary
-        What enters through the ends; the default is a centre inside and free outflow outside.
+        What enters through the ends; the default is a centre inside and free outflow outside (on a block what
+        `BlockBoundary.of` finds).
     """
 
     def __init__(
         self,
-        mesh: RadialMesh,
+        mesh: RadialMesh | BlockMesh,
         options: TransportOptions | None = None,
         comm: Any = None,
-        boundary: Boundary | None = None,
+        boundary: Boundary | BlockBoundary | None = None,
     ) -> None:
         self.options = options = TransportOptions() if options is None else options
         _refuse_idle_petsc_options(options)
@@ -73,13 +74,19 @@ class Transport:
         energy = self.rate_source.energy_grid() or EnergyGrid.logarithmic(
             options.energy.minimum, options.energy.maximum, options.energy.groups
         )
-        self.phase_space = PhaseSpace(mesh, _angles(mesh, options), energy, options.flavors.number)
-        self.decomposition = Decomposition(mesh.size, comm)
-        self.boundary = boundary or Boundary()
-        self.state = State.empty(self.phase_space, self.decomposition.size)
-        self.advection = AdvectionOperator(
-            self.phase_space, self.decomposition, self.boundary, options.advection.diffusion_threshold
-        )
+        if isinstance(mesh, BlockMesh):
+            _refuse_on_blocks(options)
+        self.domain = make_domain(mesh, options, energy, comm, boundary)
+        self.phase_space = self.domain.phase_space
+        # of the kind that the mesh has
+        self.decomposition: Any = self.domain.decomposition
+        self.boundary: Any = self.domain.boundary
+        self.advection: Any = self.domain.advection
+        self.state = self.domain.empty_state()
+        self._crossing_time = self.domain.crossing_time()
+        self.metric: Metric | None = None  #: of the whole mesh, with gravity
+        if options.frame.active:
+            self._begin_frame(energy)
         self.exchange = Exchange(self.phase_space, self.decomposition.cells)
         flavors = options.flavors
         self.mixing_parameters = _mixing_parameters(options)
@@ -121,11 +128,38 @@ class Transport:
         self._frame_is_old = False  #: whether the Hamiltonian has changed since the frame was made
         self._totals: dict[str, float] = {}
         self.validity = (
-            ValidityMonitor(self.phase_space, self.decomposition, options.validity)
-            if options.validity.every and isinstance(self.mixing, LocalMixing)
+            ValidityMonitor(self.phase_space, self.domain.decomposition, options.validity)
+            if options.validity.every and isinstance(self.mixing, LocalMixing) and isinstance(self.domain, RadialDomain)
             else None
         )
         self._steady: SteadyReport | None = None
+
+    def _begin_frame(self, energy: EnergyGrid) -> None:
+        """Refuse what the frame terms cannot do before any fluid is known."""
+        frame = self.options.frame
+        group_edges(energy)
+        if frame.gravity != "none" and self.phase_space.mesh.geometry != "spherical":
+            raise ConfigurationError(
+                f'frame.gravity is {frame.gravity!r} in {self.phase_space.mesh.geometry} symmetry; accepted there: "none"'
+            )
+        if frame.doppler:
+            # until velocities are known
+            self._crossing_time /= 1.0 + FASTEST
+
+    def _follow_matter(self, fluid: Fluid, collisions: CollisionOperator) -> CollisionOperator:
+        """Velocities and metric of the fluid for the transport; its collisions in coordinate time (collective)."""
+        frame, mesh, dec = self.options.frame, self.phase_space.mesh, self.decomposition
+        metric = Metric.flat(mesh)
+        if frame.gravity != "none":
+            density = dec.gather(fluid.mass_density)
+            mass = frame.inner_mass * SOLAR_MASS
+            self.metric = metric = Metric.of_mass(mesh, density, mass, frame.gravity)
+            collisions = collisions.in_coordinate_time(metric.lapse[dec.cells])
+        velocity = dec.gather(fluid.velocity) if frame.doppler else np.zeros(mesh.size)
+        self.advection.follow_matter(velocity, metric)
+        self.stepper.follow_matter(self.advection.frame, (mesh.volume / metric.gamma)[dec.cells])
+        self._crossing_time = self.advection.shortest_crossing / SPEED_OF_LIGHT
+        return collisions
 
     def _conserved_mixing(self) -> ConservedMixing:
         alignment, mesh = self.options.alignment, self.phase_space.mesh
@@ -190,13 +224,17 @@ class Transport:
         return result.sources
 
     def solve_steady(self, fluid: Fluid) -> SteadyReport:
-        """Replace the state by the stationary one over ``fluid`` (this rank's cells).
+        """Replace the state by the stationary one over ``fluid`` (this rank's cells); radial meshes only.
 
         Raises
         ------
+        ConfigurationError
+            On a block mesh.
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
+        if isinstance(self.phase_space.mesh, BlockMesh):
+            raise ConfigurationError("stationary solutions: accepted on a radial mesh; on a block mesh take time steps")
         collisions = self._set_fluid(fluid)
         steady = self.options.steady
         if isinstance(self.mixing, ConservedMixing):
@@ -248,38 +286,18 @@ class Transport:
 
     def max_dt(self) -> float:
         """Recommended step in seconds: advection.cfl times the light crossing of the smallest phase-space cell."""
-        return self.options.advection.cfl * self._crossing_time()
-
-    def _crossing_time(self) -> float:
-        angles = self.phase_space.angles
-        leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
-        return float(1.0 / ((leaving / angles.volume).max() * SPEED_OF_LIGHT))
+        return self.options.advection.cfl * self._crossing_time
 
     def fields(self) -> list[Field]:
         """Everything worth writing after the last step or solve (collective)."""
-        phase_space, cells = self.phase_space, self.decomposition.cells
-        angles, mesh = phase_space.angles, phase_space.mesh
+        phase_space = self.phase_space
         if self.fluid is None or self._collisions is None:
             raise ConfigurationError("no fluid yet; accepted: a step or a steady solve before fields are asked for")
         fields = [
-            Field("mesh/face", mesh.face, ("face",), "cm", "cell faces", "global"),
+            *self.domain.mesh_fields(),
             Field("energy/center", phase_space.energy.center, ("group",), "MeV", "group centres", "global"),
             Field("energy/edge", phase_space.energy.edge, ("group_edge",), "MeV", "group edges", "global"),
             Field("energy/weight", phase_space.energy.weight, ("group",), "MeV^3", "integral(E^2 dE)", "global"),
-            Field(
-                "angles/direction_cosine",
-                np.ascontiguousarray(angles.direction_cosine[cells]),
-                ("cell", "direction"),
-                "1",
-                "mean direction cosine",
-            ),
-            Field(
-                "angles/weight",
-                np.ascontiguousarray(angles.weight_0[cells]),
-                ("cell", "direction"),
-                "1",
-                "integral(dmu)",
-            ),
         ]
         for name, unit in (
             ("mass_density", "g/cm^3"),
@@ -287,17 +305,23 @@ class Transport:
             ("electron_fraction", "1"),
             ("velocity", "cm/s"),
         ):
-            fields.append(Field(f"fluid/{name}", getattr(self.fluid, name), ("cell",), unit, name.replace("_", " ")))
-        fields += radiation_fields(
-            phase_space, self.decomposition, self.advection, self._collisions, self.state.populations, self._frame
-        )
+            values = getattr(self.fluid, name)
+            axes = ("cell", "axis")[: values.ndim]
+            fields.append(Field(f"fluid/{name}", values, axes, unit, name.replace("_", " ")))
+        fields += self.domain.radiation_fields(self._collisions, self.state, self._frame)
         if self.sources is not None:
             baryons = self.fluid.mass_density / ATOMIC_MASS_UNIT
             s = self.sources
             fields += [
                 Field("sources/energy", s.energy, ("cell",), "erg/cm^3/s", "energy given to the fluid"),
                 Field("sources/lepton_number", s.lepton_number, ("cell",), "1/cm^3/s", "electrons given to the fluid"),
-                Field("sources/momentum", s.momentum, ("cell",), "dyn/cm^3", "radial momentum given to the fluid"),
+                Field(
+                    "sources/momentum",
+                    s.momentum,
+                    ("cell", "axis")[: s.momentum.ndim],
+                    "dyn/cm^3",
+                    "momentum given to the fluid: radial, or along the axes of the block",
+                ),
                 Field("sources/heating_per_baryon", s.energy / baryons, ("cell",), "erg/s", "energy source per baryon"),
                 Field(
                     "sources/deleptonization_per_baryon",
@@ -305,6 +329,18 @@ class Transport:
                     ("cell",),
                     "1/s",
                     "electron source per baryon",
+                ),
+            ]
+        if self.metric is not None:
+            cells = self.decomposition.cells
+            fields += [
+                Field("frame/lapse", self.metric.lapse[cells].copy(), ("cell",), "1", "proper over coordinate time"),
+                Field(
+                    "frame/metric_gamma",
+                    self.metric.gamma[cells].copy(),
+                    ("cell",),
+                    "1",
+                    "coordinate over proper radial length",
                 ),
             ]
         fields += self._mixing_fields()
@@ -317,7 +353,7 @@ class Transport:
 
     def ledger(self) -> dict[str, float]:
         """Totals over all steps and ranks, over the whole sphere (per area in plane symmetry); MeV and numbers."""
-        factor = self.phase_space.mesh.full_sphere
+        factor = self.domain.whole
         return {name: value * (1.0 if name.startswith("count ") else factor) for name, value in self._totals.items()}
 
     def alignment_summary(self) -> dict[str, float]:
@@ -398,15 +434,24 @@ class Transport:
                 self._check_step(dt)
             collisions = self._rates_of(fluid)
         if collisions is not self._collisions:
-            self._collisions = collisions
-            self.mixing.set_fluid(fluid)
+            frame = self.options.frame
+            self._collisions = collisions = self._follow_matter(fluid, collisions) if frame.active else collisions
+            # in the frame of matter its current vanishes
+            at_rest = replace(fluid, velocity=np.zeros_like(fluid.velocity)) if frame.doppler else fluid
+            self.mixing.set_fluid(at_rest)
             self.fluid = fluid.copy()
+            responds = self.options.collisions.response != "off" and not frame.active
+            self.stepper.response = (
+                FluidResponse(self.fluid, collisions.rates, self.rate_source, self.phase_space.energy)
+                if responds
+                else None
+            )
             self._frame_is_old = True
         return collisions
 
     def _check_step(self, dt: float) -> None:
         advection = self.options.advection
-        limit = CFL_LIMIT[advection.reconstruction] * self._crossing_time()
+        limit = CFL_LIMIT[advection.reconstruction] * self._crossing_time
         if not 0.0 < dt <= limit * (1.0 + 1.0e-12):
             raise UnphysicalInputError(
                 f"time step is {dt!r} s; accepted: 0 < dt <= {limit:.6e} s, {CFL_LIMIT[advection.reconstruction]:g} "
@@ -418,13 +463,19 @@ class Transport:
         if fluid.size != self.decomposition.size:
             raise UnphysicalInputError(
                 f"fluid has {fluid.size} cells on rank {self.decomposition.comm.rank}; "
-                f"accepted: {self.decomposition.size}, the cells {self.decomposition.start} to "
-                f"{self.decomposition.stop - 1}"
+                f"accepted: {self.decomposition.size}, the cells {self.decomposition.numbers[0]} to "
+                f"{self.decomposition.numbers[-1]}"
             )
         if self._collisions is not None and self.fluid is not None and fluid.equals(self.fluid):
             return self._collisions
-        fluid.validate(self.decomposition.start)
-        rates = self.rate_source.rates(fluid, self.phase_space.energy, self.decomposition.start)
+        numbers = self.decomposition.numbers
+        fluid.validate(numbers)
+        expected = (fluid.size, 3) if isinstance(self.phase_space.mesh, BlockMesh) else (fluid.size,)
+        if fluid.velocity.shape != expected:
+            raise UnphysicalInputError(
+                f"fluid velocity has shape {fluid.velocity.shape}; accepted on this mesh: {expected}"
+            )
+        rates = self.rate_source.rates(fluid, self.phase_space.energy, numbers)
         return CollisionOperator(self.phase_space, rates, self.decomposition.cells)
 
     def _book(self, result: StepResult, dt: float) -> None:
@@ -436,6 +487,8 @@ class Transport:
                 entries[f"{part} {name}"] = value
         entries |= {f"count {name}": float(count) for name, count in ledger.counts.items()}
         entries["kinematic heat"] = ledger.kinematic_heat
+        if self.options.frame.active:
+            entries["frame work"] = ledger.frame_work
         sums = np.array(list(entries.values()))
         total = np.empty_like(sums)
         self.decomposition.comm.Allreduce(sums, total)
@@ -536,6 +589,18 @@ def _refuse_idle_petsc_options(options: TransportOptions) -> None:
         )
 
 
+def _refuse_on_blocks(options: TransportOptions) -> None:
+    """Raise ConfigurationError for what block meshes do not have."""
+    for key, value, accepted in (
+        ("alignment.charges", options.alignment.averaged, '"none", and bin_average "auto" or "off"'),
+        ("advection.scheme", options.advection.scheme == "matrix", '"adiabatic"'),
+        ("frame.doppler", options.frame.doppler, "false"),
+        ("frame.gravity", options.frame.gravity != "none", '"none"'),
+    ):
+        if value:
+            raise ConfigurationError(f"{key} on a block mesh: accepted {accepted}; other values on a radial mesh only")
+
+
 def _mixing_parameters(options: TransportOptions) -> MixingParameters:
     flavors = options.flavors
     given = {
@@ -544,21 +609,3 @@ def _mixing_parameters(options: TransportOptions) -> MixingParameters:
         if getattr(flavors, name) is not None
     }
     return replace(MixingParameters.global_fit(flavors.ordering), **given)
-
-
-def _angles(mesh: RadialMesh, options: TransportOptions) -> AngularGrid:
-    a = options.angles
-    if a.kind == "ordinates":
-        return AngularGrid.ordinates(mesh, a.directions)
-    if a.kind == "radial":
-        return AngularGrid.radial(mesh)
-    return AngularGrid.hybrid(
-        mesh,
-        a.ray_radius,
-        inward=a.inward,
-        grazing=a.grazing,
-        forward=a.forward,
-        opening_cosine=a.opening_cosine,
-        shells=a.shells,
-        shell_ratio=a.shell_ratio,
-    )

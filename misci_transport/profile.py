@@ -170,6 +170,21 @@ class Profile:
         """
         return self._remap(np.ascontiguousarray(faces, dtype=np.float64))[0]
 
+    def at(self, radius: NDArray[np.float64]) -> Fluid:
+        """Matter at points with these radii (cm), interpolated as by `on_faces`; inside the first cell a parabola.
+
+        Raises
+        ------
+        ProfileError
+            If a radius is outside the profile.
+        """
+        if radius.size and not (radius.min() >= 0.0 and radius.max() <= self.faces[-1] * (1.0 + 1.0e-12)):
+            raise ProfileError(
+                f"points reach from {radius.min():.8g} to {radius.max():.8g} cm; accepted: 0 to {self.faces[-1]:.8g}"
+            )
+        sample = _sample(self, np.maximum(radius, 1.0e-3 * self.centers[0]))
+        return Fluid(**{name: value for name, value in sample.items() if name not in ("lapse", "metric_gamma")})
+
     def refine(self, factor: int) -> Profile:
         """Return the profile with every cell split into ``factor`` cells of equal width."""
         if factor < 1:

@@ -66,6 +66,21 @@ class AngularGrid:
         scale = 2.0 / self.weight_0.sum(axis=1, keepdims=True)
         return self.weight_0 * scale, self.weight_1 * scale
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(cell, order, direction) weight_0 and weight_1: the directions as cell-local kernels see them."""
+        return np.stack((self.weight_0, self.weight_1), axis=1)
+
+    @property
+    def averaging_weights(self) -> NDArray[np.float64]:
+        """(cell, order, direction) ``averaging_weight`` in one array."""
+        return np.stack(self.averaging_weight, axis=1)
+
+    @property
+    def velocity(self) -> NDArray[np.float64]:
+        """(cell, direction, axis) direction_cosine with its single axis."""
+        return self.direction_cosine[:, :, None]
+
     @classmethod
     def ordinates(cls, mesh: RadialMesh, directions: int) -> AngularGrid:
         """Double Gauss-Legendre set: an even number of fixed direction cosines, half of them inwards.

@@ -66,6 +66,18 @@ class Rates:
             np.zeros((cells, 2, groups)),
         )
 
+    def scaled(self, factor: NDArray[np.float64]) -> Rates:
+        """Return all rates of each cell times factor (cell,): those per cm of another time."""
+        column = factor[:, None, None]
+        cells = column[..., None]
+        return Rates(
+            self.emissivity * cells,
+            self.absorption * cells,
+            self.scattering_0 * column,
+            self.scattering_1 * column,
+            [replace(c, first=c.first * cells, second=c.second * cells) for c in self.coupling],
+        )
+
     def take(self, selection: slice) -> Rates:
         """Return the rates on a range of cells (a copy)."""
         return Rates(

@@ -187,9 +187,12 @@ def build_mesh(section: MeshSection, profile: Profile) -> RadialMesh:
 
 
 def make_transport(mesh: RadialMesh, options: TransportOptions, comm: Any) -> Any:
-    """The object that a host code would hold as well."""
+    """The object that a host code would hold as well; matter that nobody moves does not respond."""
     from .plugin import Transport
 
+    if options.collisions.response == "auto":
+        collisions = options.collisions.model_copy(update={"response": "off"})
+        options = options.model_copy(update={"collisions": collisions})
     return Transport(mesh, options, comm)
 
 

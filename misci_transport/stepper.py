@@ -13,16 +13,21 @@ from .kernels import angular_sweep
 from .kernels.traces import clip_occupations, content, difference_moments, trace, trace_moments
 from .parallel.errors import collective
 from .physics.exchange import Exchange, Sources, sources_of
+from .physics.response import Exchanged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .parallel.block_decomposition import BlockDecomposition
     from .parallel.decomposition import Decomposition
     from .phase_space import PhaseSpace
     from .physics.advection import AdvectionOperator
-    from .physics.boundary import Boundary
+    from .physics.block_advection import BlockAdvection
     from .physics.collisions import CollisionOperator
+    from .physics.frame import FrameTerms
     from .physics.levels import LevelFrame
+    from .physics.response import FluidResponse
+    from .rates import Rates
     from .state import State
 
 
@@ -33,13 +38,11 @@ class Mixing(Protocol):
         """Align every cell and return the frame."""
         ...
 
-    def views(
-        self, ghosted: NDArray[np.float64], b: NDArray[np.float64], /
-    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+    def views(self, ghosted: NDArray[np.float64], b: Any, /) -> list[tuple[slice, NDArray[np.float64], Any]]:
         """Ranges of cells whose levels belong together, with their ghost cells and upwind fractions."""
         ...
 
-    def charge_flow(self, ghosted: NDArray[np.float64], b: NDArray[np.float64], second_order: bool, /) -> Any:
+    def charge_flow(self, ghosted: NDArray[np.float64], b: Any, second_order: bool, /) -> Any:
         """Advective rate of the conserved charges, (cell, 2) cm^-4, or None if there are none (Eq. E2)."""
         ...
 
@@ -72,12 +75,12 @@ class Scheme(Protocol):
         """Carried quantity of a state; a view of ``ghosted`` without ghost cells."""
         ...
 
-    def boundary(self, state: State, /) -> Boundary:
+    def boundary(self, state: State, /) -> Any:
         """What enters through the ends, in the carried quantity."""
         ...
 
-    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame, /) -> NDArray[np.float64]:
-        """b[face, entry]."""
+    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame, /) -> Any:
+        """b of the faces, as the advection takes it."""
         ...
 
     def collide(
@@ -111,7 +114,7 @@ class StepLedger:
     """Balance of one step on this rank's cells, per steradian (spherical) or area (plane).
 
     For each of "energy" (MeV), "neutrinos" and "antineutrinos":
-    after - before = collisions + inflow + corrections, to round-off.
+    after - before = collisions + inflow + corrections, to round-off; for energy also + frame_work.
     """
 
     before: dict[str, float]
@@ -121,15 +124,17 @@ class StepLedger:
     corrections: dict[str, float]
     counts: dict[str, int] = field(default_factory=dict)
     kinematic_heat: float = 0.0  #: MeV, energy of the re-alignment; zero when populations are advected
+    frame_work: float = 0.0  #: MeV, given to neutrinos by Doppler shift and redshift
 
     def imbalance(self, quantity: str) -> float:
-        """after - before - collisions - inflow - corrections."""
+        """after - before - collisions - inflow - corrections, for energy also - frame_work."""
         return (
             self.after[quantity]
             - self.before[quantity]
             - self.collisions[quantity]
             - self.inflow[quantity]
             - self.corrections[quantity]
+            - (self.frame_work if quantity == "energy" else 0.0)
         )
 
 
@@ -147,8 +152,8 @@ class Stepper:
     def __init__(
         self,
         phase_space: PhaseSpace,
-        decomposition: Decomposition,
-        advection: AdvectionOperator,
+        decomposition: Decomposition | BlockDecomposition,
+        advection: AdvectionOperator | BlockAdvection,
         scheme: Scheme,
         *,
         second_order: bool,
@@ -159,7 +164,13 @@ class Stepper:
         self.second_order = second_order
         self.exchange = Exchange(phase_space, cells)
         self.cell_volume = phase_space.mesh.volume[cells]
+        self.response: FluidResponse | None = None  #: of the matter within a step
+        self.frame_terms: FrameTerms | None = None  #: shifts by moving matter and gravity (radial meshes only)
         self._scratch: list[NDArray[np.float64]] = []
+
+    def follow_matter(self, frame_terms: FrameTerms | None, cell_volume: NDArray[np.float64]) -> None:
+        """Take up the shifts that the advection adds, and the proper volumes (cell,) of this rank's cells."""
+        self.frame_terms, self.cell_volume = frame_terms, cell_volume
 
     def step(
         self, state: State, collisions: CollisionOperator, mixing: Mixing, frame: LevelFrame, dt: float
@@ -207,20 +218,28 @@ class Stepper:
         explicit, implicit = self.advection.split_redistribution(h)
         old, advected = self._arrays(carried.shape)
         divided = scheme.divided
+        limited = 0 if self.response is None else self.response.limited
         exchange = self.exchange
         cells = carried.shape[0]
         before, after, added = (np.empty((cells, len(QUANTITIES))) for _ in range(3))
         content(old, scheme.diagonal, exchange.weight_0, exchange.number, exchange.energy, before)
 
+        shifts = self.frame_terms
+        if shifts is not None:
+            shifts.work[:] = 0.0
+
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
         flux_1, fixed_1 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=False)
         flow_1 = mixing.charge_flow(scheme.ghosted, b, self.second_order)
+        if shifts is not None:
+            # the first stage counts by half, as what it carries
+            shifts.work *= 0.5
         with collective(comm):
-            fixed_1 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+            fixed_1 += self._collide(advected, collisions, frame, h, implicit, carried)
         flux_2, fixed_2 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=True)
         flow_2 = mixing.charge_flow(scheme.ghosted, b, self.second_order)
         with collective(comm):
-            fixed_2 += scheme.collide(advected, collisions, frame, h, implicit, carried)
+            fixed_2 += self._collide(advected, collisions, frame, h, implicit, carried)
         collided = self._collided(carried, advected, h, implicit)
 
         # corrections: occupations stay in [0, 1]
@@ -246,8 +265,10 @@ class Stepper:
                 "above one": above,
                 "angular fix-ups": fixed_1 + fixed_2,
                 "divided collision steps": scheme.divided - divided,
+                "responses cut": 0 if self.response is None else self.response.limited - limited,
             },
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
+            frame_work=0.0 if shifts is None else float(self.cell_volume @ shifts.work),
         )
         sources = sources_of(collided / h)
         state.time += dt
@@ -262,9 +283,9 @@ class Stepper:
     def _advect(
         self,
         mixing: Mixing,
-        b: NDArray[np.float64],
-        boundary: Boundary,
-        redistribution: NDArray[np.float64],
+        b: Any,
+        boundary: Any,
+        redistribution: Any,
         start: NDArray[np.float64],
         h: float,
         out: NDArray[np.float64],
@@ -274,28 +295,16 @@ class Stepper:
         """One stage into out; return what enters through the ends of the mesh, (direction, species, group)."""
         ghosted = self.scheme.ghosted
         self.advection.fill_ghosts(ghosted, boundary)
-        ends, fixed = [], 0
-        for cells, view, fraction in mixing.views(ghosted, b):
-            inner, outer, added = self.advection.advance(
-                view,
-                fraction,
-                start[cells],
-                h,
-                out[cells],
-                mean=mean,
-                second_order=self.second_order,
-                fix_up=self.scheme.positive,
-                redistribution=redistribution,
-                cells=cells,
-            )
-            ends += [inner, outer]
-            fixed += added
-        inner, outer = ends[0], ends[-1]
-        entering = np.zeros_like(inner)
-        if self.decomposition.is_first:
-            entering += inner
-        if self.decomposition.is_last:
-            entering -= outer
+        entering, fixed = self.advection.stage(
+            mixing.views(ghosted, b),
+            start,
+            h,
+            out,
+            mean=mean,
+            second_order=self.second_order,
+            fix_up=self.scheme.positive,
+            redistribution=redistribution,
+        )
         return self._trace(entering.reshape(1, *out.shape[1:]))[0], fixed
 
     def _trace(self, carried: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -304,19 +313,46 @@ class Stepper:
         trace(carried, self.scheme.diagonal, out)
         return out
 
+    def _collide(
+        self,
+        advected: NDArray[np.float64],
+        collisions: CollisionOperator,
+        frame: LevelFrame,
+        h: float,
+        redistribution: NDArray[np.float64],
+        out: NDArray[np.float64],
+    ) -> int:
+        """Implicit collisions of one stage into out, with the response of the matter if there is one."""
+        response = self.response
+        if response is None:
+            return self.scheme.collide(advected, collisions, frame, h, redistribution, out)
+        fixed = 0
+
+        def exchange(rates: Rates | None) -> Exchanged:
+            nonlocal fixed
+            # a guess that does not depend on how often this is called, which differs from rank to rank
+            out[:] = advected
+            operator = collisions if rates is None else collisions.with_rates(rates)
+            fixed = self.scheme.collide(advected, operator, frame, h, redistribution, out)
+            moments = self._collided(out, advected, h, redistribution)
+            return Exchanged(moments[:, 0], moments[:, 1] - moments[:, 2])
+
+        response.solve(exchange)
+        return fixed
+
     def _collided(
         self, after: NDArray[np.float64], before: NDArray[np.float64], h: float, redistribution: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Gain of the last collisions, (cell, 4) cm^-3: energy in MeV, both numbers, energy times direction cosine."""
+        """Gain of the last collisions, (cell, 3 + axes) cm^-3: energy in MeV, both numbers, energy times velocity."""
         exchange = self.exchange
-        out = np.empty((after.shape[0], 4))
-        weights = exchange.weight_0, exchange.weight_1, exchange.number, exchange.energy
-        difference_moments(after, before, self.scheme.diagonal, *weights, out)
+        out = np.empty((after.shape[0], 2 + exchange.weight.shape[1]))
+        weights = exchange.number, exchange.energy
+        difference_moments(after, before, self.scheme.diagonal, exchange.weight, *weights, out)
         turning = np.flatnonzero(redistribution.any(axis=1))
         if turning.size:
             # turning in angle is no exchange of momentum with matter; such cells are few and lie at the centre
             last = int(turning[-1]) + 1
-            turned, moved = np.zeros(after[:last].shape[:4]), np.empty((last, 4))
+            turned, moved = np.zeros(after[:last].shape[:4]), np.empty((last, out.shape[1]))
             angular_sweep.subtract_redistribution(
                 self._trace(after[:last]),
                 h,
@@ -325,7 +361,7 @@ class Stepper:
                 self.advection.volume[:last],
                 turned,
             )
-            trace_moments(turned, exchange.weight_0[:last], exchange.weight_1[:last], *weights[2:], moved)
+            trace_moments(turned, exchange.weight, *weights, moved)
             out[:last] += moved
         return out
 

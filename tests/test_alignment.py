@@ -339,7 +339,7 @@ def test_failures_are_reported_and_leave_the_guess():
     assert report.failures.tolist() == [0, 1]
     assert not report.successful
     np.testing.assert_array_equal(moments, before)
-    text = report.describe_failures(first_cell=7)
+    text = report.describe_failures(numbers=np.arange(7, 7 + report.status.size))
     assert "cell 7: max iterations after 0 iterations" in text
     assert "cell 8: not finite" in text
     assert report.describe_failures(limit=1).endswith("and 1 more cells")

@@ -15,6 +15,7 @@ from misci_transport.fields import Field
 from misci_transport.fluid import Fluid
 from misci_transport.io.read import open_checkpoint, open_output
 from misci_transport.options import FlavorOptions
+from misci_transport.parallel.decomposition import Layout
 from misci_transport.profile import Profile
 from misci_transport.simulation import build_mesh, run_case, survival_probability, vacuum_survival
 
@@ -37,7 +38,10 @@ class FakeTransport:
         )
         rank, size = comm.rank, comm.size
         start, stop = mesh.size * rank // size, mesh.size * (rank + 1) // size
-        self.decomposition = SimpleNamespace(comm=comm, start=start, stop=stop, total=mesh.size)
+        layout = Layout((mesh.size,), (slice(start, stop),), ("cell",))
+        self.decomposition = SimpleNamespace(comm=comm, start=start, stop=stop, total=mesh.size, layout=layout)
+        face = Field("mesh/face", mesh.face, ("face",), "cm", "cell faces", "global")
+        self.domain = SimpleNamespace(mesh_fields=lambda: [face])
         self.populations = np.zeros((stop - start, *shape))
         self.moments = np.zeros((stop - start, 2, options.flavors.number**2))
         self.state = SimpleNamespace(time=0.0, step=0, moments=self.moments)

@@ -18,6 +18,7 @@ from ..flavor import pack, unpack
 from ..kernels.bins_3 import BIN_ROWS
 from ..kernels.effective import evaluate_effective, fix_gauge
 from ..kernels.hermitian import LANES
+from .conserved import components_of
 from .report import AlignmentReport
 
 if TYPE_CHECKING:
@@ -108,26 +109,31 @@ def start_branches(
         one = cells.take(np.array([cell]))
         given, charge = density_matrix[cell : cell + 1], charges[cell : cell + 1]
         trials = scan(one, first[cell : cell + 1], charge, given, levels)
-        best: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None = None
-        for index, guess in enumerate(trials):
-            f = project_points(one, guess, charge, given, levels)
-            y = guess.copy()
-            report = one.align(f, y, charge, tolerance=tolerance)
-            if index == 0:
-                # what is left if no candidate leads anywhere
-                populations[cell], fallback = f[0], report
-            if report.successful:
-                far = distance_between(one, one.density_matrices(f, y, charge), given)[0]
-                if best is None or far < best[0]:
-                    best = (far, f[0], y[0])
-                    status[cell], iterations[cell], residual[cell] = report.status[0], report.iterations[0], 0.0
-                    residual[cell] = report.residual[0]
-        if best is None:
-            status[cell], iterations[cell] = fallback.status[0], fallback.iterations[0]
-            residual[cell] = fallback.residual[0]
-        else:
-            distance[cell], populations[cell], first[cell] = best
+        # if no candidate leads anywhere, the first one is kept
+        far, f, y, report = min(
+            (_begin(one, guess, charge, given, levels, tolerance) for guess in trials), key=lambda found: found[0]
+        )
+        distance[cell], populations[cell] = far, f[0]
+        status[cell], iterations[cell], residual[cell] = report.status[0], report.iterations[0], report.residual[0]
+        if report.successful:
+            first[cell] = y[0]
     return Start(populations, first, charges, AlignmentReport(status, iterations, residual), distance)
+
+
+def _begin(
+    one: ChargedCells,
+    guess: NDArray[np.float64],
+    charge: NDArray[np.float64],
+    given: NDArray[np.float64],
+    levels: int,
+    tolerance: float,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64], AlignmentReport]:
+    """Newton of one cell from a guess: distance (infinite without a solution), populations, unknowns, report."""
+    f = project_points(one, guess, charge, given, levels)
+    y = guess.copy()
+    report = one.align(f, y, charge, tolerance=tolerance)
+    far = distance_between(one, one.density_matrices(f, y, charge), given)[0] if report.successful else np.inf
+    return float(far), f, y, report
 
 
 def _turned(
@@ -172,8 +178,7 @@ def distance_between(
 ) -> NDArray[np.float64]:
     """(cell,) root of sum |weight| |aligned - given|^2 over sum |weight| |given|^2, traceless parts."""
     w = weights(cells)
-    total = (w * _square(aligned - given, cells.n_flavors)).sum(axis=(1, 2, 3))
-    scale = (w * _square(given, cells.n_flavors)).sum(axis=(1, 2, 3))
+    total, scale = ((w * _square(x, cells.n_flavors)).sum(axis=(1, 2, 3)) for x in (aligned - given, given))
     ratio: NDArray[np.float64] = np.sqrt(np.divide(total, scale, out=np.zeros_like(total), where=scale > 0.0))
     return ratio
 
@@ -201,11 +206,7 @@ def project_points(
 ) -> NDArray[np.float64]:
     """n_k = <h_k| density_matrix |h_k> at the middle of the bins, (cell, direction, species, group, level)."""
     projector, _ = points(cells).projectors(unknowns, charges, levels)
-    n = cells.n_flavors
-    components = np.zeros((*density_matrix.shape[:-1], projector.shape[-1]))
-    components[..., :n] = density_matrix[..., :n]
-    components[..., n:3] = density_matrix[..., n * n :]
-    components[..., 3:] = density_matrix[..., n : n * n]
+    components = components_of(density_matrix, cells.n_flavors)
     return np.ascontiguousarray(np.einsum("cmsgki,cmsgi->cmsgk", projector, components))
 
 
@@ -231,33 +232,21 @@ def scan(
     for begin in range(0, trial.shape[0], 64):
         part = trial[begin : begin + 64]
         many = one.take(np.zeros(part.shape[0], dtype=np.int64))
-        y = np.repeat(unknowns, part.shape[0], axis=0)
+        y, target, matrices = (np.repeat(x, part.shape[0], axis=0) for x in (unknowns, charge, given))
         y[:, one.held[0]] = part
-        f = project_points(
-            many, y, np.repeat(charge, part.shape[0], axis=0), np.repeat(given, part.shape[0], axis=0), levels
-        )
+        f = project_points(many, y, target, matrices, levels)
         loss[begin : begin + 64] = whole - np.einsum("msg,cmsgk->c", w, f[..., :n] ** 2)
     chosen = []
-    for flat in np.argsort(loss.reshape(-1), kind="stable"):
-        index = np.unravel_index(flat, shape)
-        neighbours = [
-            loss.reshape(shape)[tuple(np.clip(np.array(index) + step, 0, grid.size - 1))]
-            for axis in range(count)
-            for step in (_unit(axis, count), -_unit(axis, count))
-        ]
-        if loss[flat] <= min(neighbours) + 1.0e-14 * abs(whole):
+    axes = np.eye(count, dtype=np.int64)
+    for flat in np.argsort(loss, kind="stable"):
+        nearby = np.clip(np.unravel_index(flat, shape) + np.concatenate([axes, -axes]), 0, grid.size - 1)
+        if loss[flat] <= loss.reshape(shape)[tuple(nearby.T)].min() + 1.0e-14 * abs(whole):
             y = unknowns.copy()
             y[:, one.held[0]] = trial[flat]
             chosen.append(y)
         if len(chosen) == CANDIDATES:
             break
     return chosen
-
-
-def _unit(axis: int, count: int) -> NDArray[np.int64]:
-    step = np.zeros(count, dtype=np.int64)
-    step[axis] = 1
-    return step
 
 
 def _trial_multipliers(
@@ -285,8 +274,7 @@ class Point:
     low: NDArray[np.float64]  #: (group, N_f)
     high: NDArray[np.float64]
     external: NDArray[np.float64]  #: (2, N_f^2)
-    weight_0: NDArray[np.float64]  #: (direction,)
-    weight_1: NDArray[np.float64]
+    weight: NDArray[np.float64]  #: (order, direction)
     direction_cosine: NDArray[np.float64]
     strength: float
 
@@ -302,8 +290,7 @@ class Point:
             axes.low[cell],
             axes.high[cell],
             axes.external[cell],
-            cells.weight_0[cell],
-            cells.weight_1[cell],
+            cells.weight[cell],
             cells.direction_cosine[cell],
             cells.strength,
         )
@@ -339,7 +326,7 @@ class _Curve:
 
     def _size(self, point: Point) -> float:
         n = self.cells.n_flavors
-        w = np.abs(point.weight_0)
+        w = np.abs(point.weight[0])
         return float(np.einsum("m,g,msgk->", w, self.cells.number_weight, np.abs(point.populations[..., :n]))) or 1.0
 
     def residual(self, y: NDArray[np.float64], t: float) -> NDArray[np.float64]:
@@ -357,8 +344,7 @@ class _Curve:
             int(c.axes.counts[k]),
             c.fixed,
             p.populations,
-            p.weight_0,
-            p.weight_1,
+            p.weight,
             p.direction_cosine,
             c.number_weight,
             p.low,
@@ -452,7 +438,7 @@ def _arclength(curve: _Curve, y: NDArray[np.float64], t: float, steps: int, tole
         try:
             direction = np.linalg.solve(extended, np.append(np.zeros(n), 1.0))
         except np.linalg.LinAlgError:
-            return Path(False, y, steps, turns, farthest)
+            break
         direction /= np.linalg.norm(direction)
         if direction[n] * tangent[n] < 0.0:
             turns += 1
@@ -460,7 +446,7 @@ def _arclength(curve: _Curve, y: NDArray[np.float64], t: float, steps: int, tole
         if moved is None:
             length *= 0.5
             if length < 1.0e-7:
-                return Path(False, y, steps, turns, farthest)
+                break
             continue
         new_y, new_t = moved
         if new_t >= 1.0:
@@ -470,7 +456,7 @@ def _arclength(curve: _Curve, y: NDArray[np.float64], t: float, steps: int, tole
             length *= 0.5
             continue
         if new_t < -1.0e-3:
-            return Path(False, y, steps, turns, farthest)
+            break
         y, t, tangent = new_y, new_t, direction
         farthest = max(farthest, t)
         length = min(1.5 * length, 0.1)

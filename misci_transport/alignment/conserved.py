@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..kernels.alignment_batch_residual import from_coordinates_batch, number_sums_batch, to_coordinates_batch
 from ..kernels.bin_projectors import bin_projectors_batch
+from ..kernels.collisions import DIAGONAL
 from ..kernels.effective_batch import evaluate_effective_batch
 from ..kernels.effective_newton import SMALLEST_PHASE, align_effective_batch
 from .report import AlignmentReport
@@ -25,6 +26,28 @@ if TYPE_CHECKING:
 
 #: What of a charge is given: its density Tr(Q D_0), or, in a stationary state, its flux Tr(Q D_1).
 DENSITY, FLUX = 0, 1
+#: Component that stands at each place of a packed matrix: the diagonal elements of spectators come last there.
+_PACKED = {n: [*range(n), *range(DIAGONAL, DIAGONAL + n * (n - 1)), *range(n, DIAGONAL)] for n in (2, 3)}
+
+
+def packed_of(components: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
+    """Components (..., three diagonal ones and the off-diagonal ones) as packed matrices (..., N_f^2 + spectators)."""
+    return np.take(components, _PACKED[n_flavors], axis=-1)
+
+
+def components_of(packed: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
+    """Components of packed matrices (..., N_f^2 + spectators); the inverse of `packed_of`."""
+    return np.take(packed, np.argsort(_PACKED[n_flavors]), axis=-1)
+
+
+def density_matrix_of(
+    populations: NDArray[np.float64], projector: NDArray[np.float64], n_flavors: int
+) -> NDArray[np.float64]:
+    """sum_k n_k <Pi_k> of populations (..., level), projector (..., level, component): (..., N_f^2 + spectators)."""
+    components = np.einsum("...k,...ki->...i", populations, projector)
+    # projectors count off-diagonal elements twice, as a trace of a product does
+    components[..., DIAGONAL:] *= 0.5
+    return packed_of(components, n_flavors)
 
 
 @dataclass(frozen=True)
@@ -99,8 +122,7 @@ class ChargedCells:
     def medium(self) -> tuple[Any, ...]:
         """The arguments of the kernels between the populations and the options."""
         return (
-            self.weight_0,
-            self.weight_1,
+            self.weight,
             self.direction_cosine,
             self.number_weight,
             self.axes.low,
@@ -110,6 +132,11 @@ class ChargedCells:
             self.n_flavors,
             self.parts,
         )
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """(cell, order, direction)."""
+        return np.stack([self.weight_0, self.weight_1], axis=1)
 
     def unknowns(
         self, moments: NDArray[np.float64], multipliers: NDArray[np.float64] | None = None
@@ -135,8 +162,7 @@ class ChargedCells:
         if populations is not None:
             number_sums_batch(
                 populations,
-                self.weight_0,
-                self.weight_1,
+                self.weight,
                 self.number_weight,
                 self.n_flavors,
                 np.empty(self.cells),
@@ -151,8 +177,7 @@ class ChargedCells:
         scale = np.empty(self.cells)
         number_sums_batch(
             populations,
-            self.weight_0,
-            self.weight_1,
+            self.weight,
             self.number_weight,
             self.n_flavors,
             scale,
@@ -181,16 +206,13 @@ class ChargedCells:
         status = np.zeros(self.cells, dtype=np.int64)
         iterations = np.zeros(self.cells, dtype=np.int64)
         residual = np.zeros(self.cells)
-        w0, w1, *rest = self.medium()
         align_effective_batch(
             unknowns,
             charges,
             self.axes.counts,
             self.fixed,
             populations,
-            w0,
-            w1,
-            *rest,
+            *self.medium(),
             tolerance,
             max_iterations,
             status,
@@ -204,7 +226,6 @@ class ChargedCells:
     ) -> NDArray[np.float64]:
         """Derivative of the scaled residual by the scaled unknowns, phases fixed: (cell, unknown, unknown)."""
         scale, unit = self.scales(populations)
-        w0, w1, *rest = self.medium()
         blocks = np.empty((*unknowns.shape, unknowns.shape[1]))
         evaluate_effective_batch(
             unknowns,
@@ -212,9 +233,7 @@ class ChargedCells:
             self.axes.counts,
             self.fixed,
             populations,
-            w0,
-            w1,
-            *rest,
+            *self.medium(),
             SMALLEST_PHASE * scale,
             True,
             np.empty(unknowns.shape),
@@ -274,15 +293,8 @@ class ChargedCells:
         self, populations: NDArray[np.float64], unknowns: NDArray[np.float64], charges: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """sum_k n_k <Pi_k>, packed: (cell, direction, species, group, N_f^2 + spectators)."""
-        n, levels = self.n_flavors, populations.shape[-1]
-        projector, _ = self.projectors(unknowns, charges, levels)
-        total = np.einsum("cmsgk,cmsgki->cmsgi", populations, projector)
-        out = np.empty((*populations.shape[:-1], n * n + levels - n))
-        out[..., :n] = total[..., :n]
-        # projectors count off-diagonal elements twice, as a trace of a product does
-        out[..., n : n * n] = 0.5 * total[..., 3 : 3 + n * n - n]
-        out[..., n * n :] = total[..., n:3] if levels > n else 0.0
-        return out
+        projector, _ = self.projectors(unknowns, charges, populations.shape[-1])
+        return density_matrix_of(populations, projector, self.n_flavors)
 
     def fields(self, unknowns: NDArray[np.float64], charges: NDArray[np.float64]) -> NDArray[np.float64]:
         """Energy-independent part of the effective Hamiltonian, field_0 - mu field_1: (cell, 2, N_f^2), flavours."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..kernels import alignment as _kernel
+from ..numbering import global_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,11 +43,11 @@ class AlignmentReport:
         """Whether every cell has a solution."""
         return self.failures.size == 0
 
-    def describe_failures(self, first_cell: int = 0, limit: int = 5) -> str:
-        """The failed cells with status and residual in words, at most `limit` of them; cells count from first_cell."""
+    def describe_failures(self, numbers: NDArray[np.int64] | None = None, limit: int = 5) -> str:
+        """The failed cells with status and residual in words, at most `limit`; named by their global numbers."""
         parts = [
-            f"cell {first_cell + int(cell)}: {STATUS_NAMES[int(self.status[cell])]} after {int(self.iterations[cell])} "
-            f"iterations, relative residual {self.residual[cell]:.3e}"
+            f"cell {global_number(numbers, int(cell))}: {STATUS_NAMES[int(self.status[cell])]} after "
+            f"{int(self.iterations[cell])} iterations, relative residual {self.residual[cell]:.3e}"
             for cell in self.failures[:limit]
         ]
         if self.failures.size > limit:

@@ -24,7 +24,7 @@ def write_checkpoint(
     """Write what a restart needs: ``transport.checkpoint()`` and the phase space that it belongs to. Collective."""
     space = transport.phase_space
     grids = [
-        Field("mesh/face", space.mesh.face, ("face",), "cm", "faces of the cells", "global"),
+        *(field for field in transport.domain.mesh_fields() if field.name.startswith("mesh/")),
         Field("energy/center", space.energy.center, ("group",), "MeV", "centres of the energy groups", "global"),
     ]
     fields = [*grids, *transport.checkpoint().values(), *extra]
@@ -41,15 +41,17 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
     """
     space = transport.phase_space
     with collective(transport.decomposition.comm), open_checkpoint(path) as reader:
-        for name, mine in (("mesh/face", space.mesh.face), ("energy/center", space.energy.center)):
+        mesh = [field for field in transport.domain.mesh_fields() if field.name.startswith("mesh/")]
+        for name, mine in (*((field.name, field.values) for field in mesh), ("energy/center", space.energy.center)):
             stored = reader.array(name)
             if not np.array_equal(stored, mine):
                 raise CheckpointError(
                     f"{path}: {name} of the checkpoint ({_range(stored)}) differs from that of the run ({_range(mine)})"
                 )
-        moments = (space.mesh.size, *transport.state.moments.shape[1:])
+        cells = transport.decomposition.layout.shape
+        moments = (*cells, *transport.state.moments.shape[1:])
         for name, expected, axes in (
-            ("populations", (space.mesh.size, *space.cell_shape), "cell, direction, species, group, level"),
+            ("populations", (*cells, *space.cell_shape), "cell, direction, species, group, level"),
             ("moments", moments, "cell, order, component; the number of flavours squared"),
         ):
             if reader.shape(name) != expected:
@@ -57,6 +59,9 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
                     f"{path}: {name} have shape {reader.shape(name)}; accepted for this run: {expected} ({axes})"
                 )
         held = {name: reader.array(name) for name in reader.names}
+        for name in reader.names:
+            if reader.describe(name)["placement"] == "cell":
+                held[name] = held[name].reshape(space.mesh.size, *held[name].shape[len(cells) :])
         transport.restore(held)
 
 

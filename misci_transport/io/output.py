@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,8 @@ def write_fields(
 ) -> Path:
     """Write one HDF5 file with every field as a dataset of its name. Collective.
 
-    "cell" and "face" fields are this rank's part along the first axis; "global" ones are taken from rank 0.
+    "cell" and "face" fields are this rank's part along the first axis; "global" ones are taken from rank 0. On a block
+    mesh the first axis of a cell field becomes three in the file, (z, y, x) or (phi, theta, r).
     With an MPI-enabled h5py all ranks write, else rank 0 writes what it gathered. The file is written under a
     temporary name in the same directory, flushed to disk, and renamed.
 
@@ -65,7 +67,7 @@ def write_fields(
     attributes
         Further attributes of the file (strings and numbers), taken from rank 0.
     decomposition
-        With comm, start, stop, total (cells); None: the fields are whole.
+        With comm and layout, on a radial mesh start, stop, total (cells) too; None: the fields are whole.
 
     Raises
     ------
@@ -113,21 +115,26 @@ def _described(field: Field, decomposition: Any) -> dict[str, Any]:
         raise OutputError(f"field {field.name} has shape {values.shape} for the axes {field.axes}")
     if field.placement not in ("cell", "face", "global"):
         raise OutputError(f"field {field.name} has placement {field.placement!r}; accepted: cell, face, global")
-    shape = list(values.shape)
+    shape, axes = values.shape, field.axes
     if decomposition is not None and field.placement != "global":
-        extra = field.placement == "face"
-        last = decomposition.stop == decomposition.total
-        expected = decomposition.stop - decomposition.start + (extra and last)
+        if field.placement == "cell":
+            layout = decomposition.layout
+            expected = prod(layout.local_shape)
+            whole, names = layout.shape, layout.names
+        else:
+            last = decomposition.stop == decomposition.total
+            expected = decomposition.stop - decomposition.start + last
+            whole, names = (decomposition.total + 1,), field.axes[:1]
         if shape[0] != expected:
             raise OutputError(f"field {field.name} has {shape[0]} entries on this rank, expected {expected}")
-        shape[0] = decomposition.total + extra
+        shape, axes = (*whole, *shape[1:]), (*names, *axes[1:])
     return {
         "name": field.name,
-        "shape": tuple(shape),
+        "shape": shape,
         "dtype": values.dtype.str,
         "attributes": {
             "unit": field.unit,
-            "axes": " ".join(field.axes),
+            "axes": " ".join(axes),
             "description": field.description,
             "placement": field.placement,
         },
@@ -158,7 +165,7 @@ def _create(file: Any, plan: list[dict[str, Any]], header: Mapping[str, Any]) ->
 def _write_alone(h5py: Any, partial: Path, plan: list[dict[str, Any]], header: Mapping[str, Any], values: Any) -> None:
     with h5py.File(partial, "w") as file:
         for dataset, array in zip(_create(file, plan, header), values, strict=True):
-            dataset[...] = array
+            dataset[...] = np.reshape(array, dataset.shape)
 
 
 def _write_together(
@@ -182,6 +189,10 @@ def _write_together(
                 if field.placement == "global":
                     if comm.rank == 0:
                         dataset[...] = values
+                elif field.placement == "cell":
+                    layout = decomposition.layout
+                    with dataset.collective:
+                        dataset[layout.part] = values.reshape(*layout.local_shape, *values.shape[1:])
                 else:
                     with dataset.collective:
                         dataset[decomposition.start : decomposition.start + values.shape[0]] = values
@@ -190,8 +201,17 @@ def _write_together(
 def _gathered(field: Field, item: dict[str, Any], decomposition: Any) -> Any:
     if field.placement == "global":
         return field.values
-    parts = decomposition.comm.gather(np.ascontiguousarray(field.values))
-    return None if parts is None else np.concatenate(parts).reshape(item["shape"])
+    values = np.ascontiguousarray(field.values)
+    layout = decomposition.layout if field.placement == "cell" else None
+    parts = decomposition.comm.gather((None if layout is None else layout.part, values))
+    if parts is None:
+        return None
+    if layout is None:
+        return np.concatenate([part for _, part in parts])
+    whole = np.empty(item["shape"], dtype=values.dtype)
+    for region, part in parts:
+        whole[region] = part.reshape(whole[region].shape)
+    return whole
 
 
 def _publish(partial: Path, path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen3_lanes
-from .mixing import ray_hamiltonian, ray_lanes
+from .mixing import drop_identity, ray_lanes
 
 #: Points of a segment at which three-flavour levels are sampled, and steps of refinement from each of them.
 SAMPLES = 5
@@ -29,9 +29,11 @@ CLOSED = 1.0e-10
 
 
 @njit(cache=True, error_model="numpy")
-def ray_field(field, mu, nothing, n_flavors, base):
-    """Base = field_0 - mu field_1 up to a multiple of the identity, packed; nothing is a zero array (2, N_f^2)."""
-    ray_hamiltonian(field, mu, 0.0, 0.0, 1.0, nothing, n_flavors, base)
+def ray_field(field, mu, n_flavors, base):
+    """Base = field_0 - mu field_1 up to a multiple of the identity, packed."""
+    for k in range(n_flavors * n_flavors):
+        base[k] = field[0, k] - mu * field[1, k]
+    drop_identity(n_flavors, base)
 
 
 @njit(cache=True, error_model="numpy")
@@ -239,7 +241,6 @@ def adiabaticity(
     """
     n = 2 if field_a.shape[2] == 4 else 3
     groups = number_weight.size
-    nothing = np.zeros((2, n * n))
     base_a = np.empty(9)
     base_b = np.empty(9)
     lane = np.zeros(LANE_ROWS * LANES)
@@ -256,8 +257,8 @@ def adiabaticity(
         slow = 0.0
         total = 0.0
         for m in range(cosine_a.shape[1]):
-            ray_field(field_a[segment], cosine_a[segment, m], nothing, n, base_a)
-            ray_field(field_b[segment], cosine_b[segment, m], nothing, n, base_b)
+            ray_field(field_a[segment], cosine_a[segment, m], n, base_a)
+            ray_field(field_b[segment], cosine_b[segment, m], n, base_b)
             for start in range(0, 2 * groups, LANES):
                 count = min(LANES, 2 * groups - start)
                 if n == 3:
@@ -338,7 +339,6 @@ def scale_separation(
     """
     n = 2 if field.shape[2] == 4 else 3
     groups = number_weight.size
-    nothing = np.zeros((2, n * n))
     base = np.empty(9)
     values = np.empty((3, LANES))
     lane = np.zeros(LANE_ROWS * LANES)
@@ -353,7 +353,7 @@ def scale_separation(
         shortest = np.inf
         closest = np.inf
         for m in range(direction_cosine.shape[1]):
-            ray_field(field[cell], direction_cosine[cell, m], nothing, n, base)
+            ray_field(field[cell], direction_cosine[cell, m], n, base)
             size = traceless_size(base, n)
             for start in range(0, 2 * groups, LANES):
                 if n == 3:

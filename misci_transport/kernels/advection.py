@@ -105,7 +105,7 @@ def _divergence(
     rate = np.empty(entries)
     edge = np.empty((2, entries))
     for m in range(directions):
-        face_values(f, halo, 0, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
+        face_values(f, halo, 0, m, area[0, m] < 0.0, b, second_order, here)
         for e in range(entries):
             inner_flux[m, e] = area[0, m] * here[e]
             outer_flux[m, e] = inner_flux[m, e]
@@ -117,8 +117,8 @@ def _divergence(
                 redistributes = True
         c = halo + i
         for m in range(directions):
-            face_values(f, halo, i + 1, m, area[0, m] + area[cells, m] < 0.0, b, second_order, here)
             a, inverse = area[i + 1, m], h / volume[i, m]
+            face_values(f, halo, i + 1, m, a < 0.0, b, second_order, here)
             for e in range(entries):
                 flux = a * here[e]
                 rate[e] = (outer_flux[m, e] - flux) * inverse

@@ -19,9 +19,8 @@ __all__ = ["CONVERGED", "LOCKED", "MAX_ITERATIONS", "NOT_FINITE", "NO_DESCENT", 
 def align_batch(
     moments,
     populations,
-    weight_0,
-    weight_1,
-    direction_cosine,
+    weight,
+    velocity,
     number_weight,
     vacuum,
     potential,
@@ -36,30 +35,33 @@ def align_batch(
     iterations,
     residual,
 ):
-    """Align every cell: moments (cell, 2, N_f^2) is the guess, and the solution where status is CONVERGED or LOCKED.
+    """Align every cell: moments (cell, order, N_f^2) is the guess, and where it is CONVERGED or LOCKED the solution.
 
-    weight_0, weight_1 and direction_cosine are (cell, direction); potential and beta (cell); shift as moments.
-    shortcut: whether flavour-locked cells may be solved directly. A cell that fails keeps its moments.
+    weight (cell or 1, order, direction), velocity (cell or 1, direction, axis); potential (cell), beta (cell, axis);
+    shift as moments. shortcut: whether flavour-locked cells may be solved directly. A cell that fails keeps its
+    moments.
     """
-    d = n_flavors * n_flavors - 1
+    orders = weight.shape[1]
+    n = orders * (n_flavors * n_flavors - 1)
     lane = np.zeros(ALIGNMENT_ROWS * LANES)
-    x = np.empty(2 * d)
-    output = np.empty(2 * d)
-    step = np.empty(2 * d)
-    point = np.empty(2 * d)
-    jacobian = np.empty((2 * d, 2 * d))
-    matrix = np.empty((2 * d, 2 * d))
-    locked_sums = np.empty(28)
-    locked_matrix = np.empty((8, 8))
-    locked_vector = np.empty(8)
-    saved_point = np.empty(2 * d)
-    saved_output = np.empty(2 * d)
-    saved_jacobian = np.empty((2 * d, 2 * d))
-    trace = np.empty(2)
+    x = np.empty(n)
+    output = np.empty(n)
+    step = np.empty(n)
+    point = np.empty(n)
+    jacobian = np.empty((n, n))
+    matrix = np.empty((n, n))
+    locked_sums = np.empty(14 * orders)
+    locked_matrix = np.empty((4 * orders, 4 * orders))
+    locked_vector = np.empty(4 * orders)
+    saved_point = np.empty(n)
+    saved_output = np.empty(n)
+    saved_jacobian = np.empty((n, n))
+    trace = np.empty(orders)
     for cell in range(populations.shape[0]):
-        scale = number_sums(populations[cell], weight_0[cell], weight_1[cell], number_weight, n_flavors, trace)
+        w, v = weight[cell % weight.shape[0]], velocity[cell % velocity.shape[0]]
+        scale = number_sums(populations[cell], w, number_weight, n_flavors, trace)
         # The sum of everything is finite only if every part is (or the sum overflows, which is as bad).
-        total = scale + potential[cell] + beta[cell] + np.sum(shift[cell]) + np.sum(moments[cell])
+        total = scale + potential[cell] + np.sum(beta[cell]) + np.sum(shift[cell]) + np.sum(moments[cell])
         if not isfinite(total):
             status[cell] = NOT_FINITE
             iterations[cell] = 0
@@ -77,19 +79,19 @@ def align_batch(
         error = 0.0
         if shortcut and n_flavors == 2:
             locked, count, error = locked_2(
-                x, scale, populations[cell], weight_0[cell], weight_1[cell], direction_cosine[cell], number_weight,
+                x, scale, populations[cell], w, v, number_weight,
                 vacuum, potential[cell], beta[cell], strength, shift[cell], tolerance,
             )  # fmt: skip
         elif shortcut:
             locked, count, error = locked_3(
-                x, scale, populations[cell], weight_0[cell], weight_1[cell], direction_cosine[cell], number_weight,
+                x, scale, populations[cell], w, v, number_weight,
                 vacuum, potential[cell], beta[cell], strength, shift[cell], tolerance, locked_sums, locked_matrix,
                 locked_vector,
             )  # fmt: skip
         code = LOCKED
         if not locked:
             code, count, error = newton(
-                x, scale, populations[cell], weight_0[cell], weight_1[cell], direction_cosine[cell], number_weight,
+                x, scale, populations[cell], w, v, number_weight,
                 vacuum, potential[cell], beta[cell], strength, shift[cell], n_flavors, tolerance, max_iterations, lane,
                 output, jacobian, matrix, step, point, saved_point, saved_output, saved_jacobian,
             )  # fmt: skip

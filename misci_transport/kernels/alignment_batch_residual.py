@@ -13,9 +13,8 @@ from .hermitian import LANES
 def evaluate_batch(
     x,
     populations,
-    weight_0,
-    weight_1,
-    direction_cosine,
+    weight,
+    velocity,
     number_weight,
     vacuum,
     potential,
@@ -27,15 +26,14 @@ def evaluate_batch(
     output,
     jacobian,
 ):
-    """D_out of the coordinates x (cell, 2 (N_f^2 - 1)) into output, its derivative into jacobian if asked for."""
+    """D_out of the coordinates x (cell, orders (N_f^2 - 1)) into output, its derivative into jacobian if asked for."""
     lane = np.zeros(ALIGNMENT_ROWS * LANES)
     for cell in range(x.shape[0]):
         evaluate(
             x[cell],
             populations[cell],
-            weight_0[cell],
-            weight_1[cell],
-            direction_cosine[cell],
+            weight[cell % weight.shape[0]],
+            velocity[cell % velocity.shape[0]],
             number_weight,
             vacuum,
             potential[cell],
@@ -59,15 +57,15 @@ def to_coordinates_batch(moments, n_flavors, x):
 
 @njit(cache=True, error_model="numpy")
 def from_coordinates_batch(x, trace, n_flavors, moments):
-    """`from_coordinates` over the leading cell axis; trace (cell, 2)."""
+    """`from_coordinates` over the leading cell axis; trace (cell, order)."""
     for cell in range(moments.shape[0]):
         from_coordinates(x[cell], trace[cell], n_flavors, moments[cell])
 
 
 @njit(cache=True, error_model="numpy")
-def number_sums_batch(populations, weight_0, weight_1, number_weight, n_flavors, scale, trace):
-    """`number_sums` over the leading cell axis: scale (cell) and trace (cell, 2)."""
+def number_sums_batch(populations, weight, number_weight, n_flavors, scale, trace):
+    """`number_sums` over the leading cell axis: scale (cell) and trace (cell, order)."""
     for cell in range(populations.shape[0]):
         scale[cell] = number_sums(
-            populations[cell], weight_0[cell], weight_1[cell], number_weight, n_flavors, trace[cell]
+            populations[cell], weight[cell % weight.shape[0]], number_weight, n_flavors, trace[cell]
         )

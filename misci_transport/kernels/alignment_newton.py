@@ -60,9 +60,8 @@ def newton(
     x,
     scale,
     populations,
-    weight_0,
-    weight_1,
-    direction_cosine,
+    weight,
+    velocity,
     number_weight,
     vacuum,
     potential,
@@ -87,7 +86,7 @@ def newton(
     Damped Newton; where the Jacobian's norm is proven to be below CONTRACTION, plain iteration D <- D_out.
     Converged: |D_out - D| <= tolerance * scale. On failure x is the best point reached.
     """
-    n = 2 * (n_flavors * n_flavors - 1)
+    n = weight.shape[0] * (n_flavors * n_flavors - 1)
     largest = abs(potential)
     for k in range(n_flavors * n_flavors):
         largest = max(largest, abs(vacuum[0, k]))
@@ -106,7 +105,7 @@ def newton(
     # One evaluation a turn: a single call keeps the compiled code small.
     while True:
         bound, gap, degenerate = evaluate(
-            point, populations, weight_0, weight_1, direction_cosine, number_weight, vacuum, potential, beta, strength,
+            point, populations, weight, velocity, number_weight, vacuum, potential, beta, strength,
             shift, n_flavors, want_jacobian, lane, output, jacobian,
         )  # fmt: skip
         total = 0.0

@@ -1,6 +1,6 @@
 """Residual and Jacobian of the self-consistent alignment of one cell, Eq. (14) of Johns, arXiv:2306.14982.
 
-Unknowns are the traceless parts of D_0 and D_1 in an orthonormal basis (Tr T_a T_b = delta_ab):
+Unknowns are the traceless parts of D_0 and of the components of D_1 in an orthonormal basis (Tr T_a T_b = delta_ab):
 
     N_f = 2:  (D_00 - D_11)/sqrt 2, sqrt 2 Re D_01, sqrt 2 Im D_01
     N_f = 3:  (2 D_00 - D_11 - D_22)/sqrt 6, (D_11 - D_22)/sqrt 2, then sqrt 2 (Re, Im) of D_01, D_02, D_12
@@ -43,8 +43,8 @@ HUGE = 1.0e300
 
 @njit(cache=True, error_model="numpy")
 def to_coordinates(moments, n_flavors, x):
-    """Traceless orthonormal coordinates x (2 (N_f^2 - 1)) of packed moments (2, N_f^2)."""
-    for order in range(2):
+    """Traceless orthonormal coordinates x (orders (N_f^2 - 1)) of packed moments (order, N_f^2)."""
+    for order in range(moments.shape[0]):
         d = moments[order]
         if n_flavors == 2:
             x[3 * order] = (d[0] - d[1]) * SQRT1_2
@@ -59,8 +59,8 @@ def to_coordinates(moments, n_flavors, x):
 
 @njit(cache=True, error_model="numpy")
 def from_coordinates(x, trace, n_flavors, moments):
-    """Packed moments (2, N_f^2) of coordinates x and the traces (2)."""
-    for order in range(2):
+    """Packed moments (order, N_f^2) of coordinates x and the traces (order)."""
+    for order in range(moments.shape[0]):
         d = moments[order]
         if n_flavors == 2:
             d[0] = 0.5 * trace[order] + SQRT1_2 * x[3 * order]
@@ -78,12 +78,11 @@ def from_coordinates(x, trace, n_flavors, moments):
 
 
 @njit(cache=True, error_model="numpy")
-def number_sums(populations, weight_0, weight_1, number_weight, n_flavors, trace):
-    """trace_l = sum w_l (tr n - tr nbar) into trace (2); returns the scale sum |w_0| (tr |n| + tr |nbar|)."""
-    trace[0] = 0.0
-    trace[1] = 0.0
+def number_sums(populations, weight, number_weight, n_flavors, trace):
+    """trace_l = sum w_l (tr n - tr nbar) into trace (order); returns the scale sum |w_0| (tr |n| + tr |nbar|)."""
+    trace[:] = 0.0
     scale = 0.0
-    for m in range(weight_0.size):
+    for m in range(weight.shape[1]):
         net = 0.0
         total = 0.0
         for species in range(2):
@@ -93,9 +92,9 @@ def number_sums(populations, weight_0, weight_1, number_weight, n_flavors, trace
                     n = number_weight[g] * populations[m, species, g, k]
                     net += sign * n
                     total += abs(n)
-        trace[0] += weight_0[m] * net
-        trace[1] += weight_1[m] * net
-        scale += abs(weight_0[m]) * total
+        for order in range(weight.shape[0]):
+            trace[order] += weight[order, m] * net
+        scale += abs(weight[0, m]) * total
     return scale
 
 
@@ -391,9 +390,8 @@ def ray_sums_3(populations, number_weight, vacuum, base, with_jacobian, lane, su
 def evaluate(
     x,
     populations,
-    weight_0,
-    weight_1,
-    direction_cosine,
+    weight,
+    velocity,
     number_weight,
     vacuum,
     potential,
@@ -408,31 +406,34 @@ def evaluate(
 ):
     """D_out(D) of the coordinates x into output, and d D_out/d D into jacobian if asked for.
 
-    lane: (ALIGNMENT_ROWS LANES) work array. Returns (bound on the 2-norm of d D_out/d D, smallest gap in cm^-1,
-    degenerate or not).
+    weight (order, direction), velocity (direction, axis), beta (axis); lane: (ALIGNMENT_ROWS LANES) work array.
+    Returns (bound on the 2-norm of d D_out/d D, smallest gap in cm^-1, degenerate or not).
     """
     d = n_flavors * n_flavors - 1
-    moments = np.empty((2, d + 1))
-    trace = np.zeros(2)
+    orders = weight.shape[0]
+    moments = np.empty((orders, d + 1))
+    trace = np.zeros(orders)
     base = np.empty(9)
     sums = np.empty(8)
     response = np.empty(36)
     from_coordinates(x, trace, n_flavors, moments)
-    for a in range(2 * d):
+    for a in range(orders * d):
         output[a] = 0.0
         if with_jacobian:
-            for b in range(2 * d):
+            for b in range(orders * d):
                 jacobian[a, b] = 0.0
     bound = 0.0
     gap = HUGE
     degenerate = False
-    for m in range(direction_cosine.size):
-        mu = direction_cosine[m]
-        w0 = weight_0[m]
-        w1 = weight_1[m]
-        if w0 == 0.0 and w1 == 0.0:
+    for m in range(velocity.shape[0]):
+        speed = 1.0
+        square = weight[0, m] ** 2
+        for axis in range(orders - 1):
+            speed += velocity[m, axis] ** 2
+            square += weight[1 + axis, m] ** 2
+        if square == 0.0:
             continue
-        ray_hamiltonian(moments, mu, potential, beta, strength, shift, n_flavors, base)
+        ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base)
         if n_flavors == 2:
             slope, shortest, crossed = ray_sums_2(
                 populations[m], number_weight, vacuum, base, with_jacobian, sums, response
@@ -441,28 +442,39 @@ def evaluate(
             slope, shortest, crossed = ray_sums_3(
                 populations[m], number_weight, vacuum, base, with_jacobian, lane, sums, response
             )
-        bound += slope * sqrt((1.0 + mu * mu) * (w0 * w0 + w1 * w1))
+        bound += slope * sqrt(speed * square)
         gap = min(gap, shortest)
         degenerate = degenerate or crossed
-        for a in range(d):
-            output[a] += w0 * sums[a]
-            output[d + a] += w1 * sums[a]
+        for order in range(orders):
+            for a in range(d):
+                output[order * d + a] += weight[order, m] * sums[a]
         if with_jacobian:
-            w0 *= strength
-            w1 *= strength
+            add_ray(weight, velocity, m, strength, d, response, jacobian)
+    if with_jacobian:
+        mirror_blocks(orders, d, jacobian)
+    return bound * abs(strength), gap, degenerate
+
+
+@njit(cache=True, error_model="numpy")
+def add_ray(weight, velocity, m, strength, d, response, jacobian):
+    """Add what one ray's response gives to the upper triangles of the blocks of d D_out/d D."""
+    orders = weight.shape[0]
+    for row in range(orders):
+        w = strength * weight[row, m]
+        for column in range(orders):
+            f = w if column == 0 else -w * velocity[m, column - 1]
             k = 0
             for a in range(d):
                 for b in range(a, d):
-                    jacobian[a, b] += w0 * response[k]
-                    jacobian[a, d + b] -= w0 * mu * response[k]
-                    jacobian[d + a, b] += w1 * response[k]
-                    jacobian[d + a, d + b] -= w1 * mu * response[k]
+                    jacobian[row * d + a, column * d + b] += f * response[k]
                     k += 1
-    if with_jacobian:
-        for a in range(d):
-            for b in range(a):
-                jacobian[a, b] = jacobian[b, a]
-                jacobian[a, d + b] = jacobian[b, d + a]
-                jacobian[d + a, b] = jacobian[d + b, a]
-                jacobian[d + a, d + b] = jacobian[d + b, d + a]
-    return bound * abs(strength), gap, degenerate
+
+
+@njit(cache=True, error_model="numpy")
+def mirror_blocks(orders, d, jacobian):
+    """Fill the lower triangles of the (orders x orders) blocks, each of which is symmetric."""
+    for row in range(orders):
+        for column in range(orders):
+            for a in range(d):
+                for b in range(a):
+                    jacobian[row * d + a, column * d + b] = jacobian[row * d + b, column * d + a]

@@ -1,7 +1,8 @@
 """The collision formulas of kernels.collisions over a range of cells, locked and mixed ones.
 
 mixed[cell] is the cell's row in projector, or -1 for a flavour-locked cell, whose levels are the
-components component[cell, species, level].
+components component[cell, species, level]. weight[cell, order, direction] and velocity[cell, direction, axis] may
+have a single row instead, for all cells.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from .collisions import (
 
 
 @njit(cache=True, error_model="numpy")
-def moments(f, weight_0, weight_1, component, mixed, projector, out):
-    """out[cell, species, l, group, component] = 1/2 sum_m weight_l rho_c."""
+def moments(f, weight, component, mixed, projector, out):
+    """out[cell, species, order, group, component] = 1/2 sum_m weight_order rho_c."""
     for i in range(f.shape[0]):
+        w = weight[i % weight.shape[0]]
         if mixed[i] < 0:
             out[i, :, :, :, DIAGONAL:] = 0.0
-            locked_moments(f[i], weight_0[i], weight_1[i], component[i], out[i, :, :, :, :DIAGONAL])
+            locked_moments(f[i], w, component[i], out[i, :, :, :, :DIAGONAL])
         else:
-            mixed_moments(f[i], weight_0[i], weight_1[i], projector[mixed[i]], out[i])
+            mixed_moments(f[i], w, projector[mixed[i]], out[i])
 
 
 @njit(cache=True, error_model="numpy")
 def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel, ratio, mixed, gain, loss):
-    """gain, loss[cell, species, l, group, component]; identity = 0 gives their derivative along ``moments``."""
+    """gain, loss[cell, species, order, group, component]; identity = 0 gives their derivative along ``moments``."""
     gain[:] = 0.0
     loss[:] = 0.0
     components = moments.shape[4]
@@ -56,17 +58,16 @@ def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel
 
 
 @njit(cache=True, error_model="numpy")
-def rate(f, cosine, scattering_0, scattering_1, component, mixed, projector, moments, gain, loss, out):
+def rate(f, velocity, scattering_0, scattering_1, component, mixed, projector, moments, gain, loss, out):
     """C[cell, direction, species, group, level] in cm^-1."""
     for i in range(f.shape[0]):
+        v = velocity[i % velocity.shape[0]]
         if mixed[i] < 0:
-            locked_rate(
-                f[i], cosine[i], scattering_0[i], scattering_1[i], component[i], moments[i], gain[i], loss[i], out[i]
-            )
+            locked_rate(f[i], v, scattering_0[i], scattering_1[i], component[i], moments[i], gain[i], loss[i], out[i])
         else:
             mixed_rate(
                 f[i],
-                cosine[i],
+                v,
                 scattering_0[i],
                 scattering_1[i],
                 projector[mixed[i]],
@@ -79,15 +80,16 @@ def rate(f, cosine, scattering_0, scattering_1, component, mixed, projector, mom
 
 @njit(cache=True, error_model="numpy")
 def rate_derivative(
-    f, df, cosine, scattering_0, scattering_1, component, mixed, projector, dmoments, gain, loss, dgain, dloss, out
+    f, df, velocity, scattering_0, scattering_1, component, mixed, projector, dmoments, gain, loss, dgain, dloss, out
 ):
     """Derivative of C along df, with dmoments, dgain, dloss those of df."""
     for i in range(f.shape[0]):
+        v = velocity[i % velocity.shape[0]]
         if mixed[i] < 0:
             locked_rate_derivative(
                 f[i],
                 df[i],
-                cosine[i],
+                v,
                 scattering_0[i],
                 scattering_1[i],
                 component[i],
@@ -102,7 +104,7 @@ def rate_derivative(
             mixed_rate_derivative(
                 f[i],
                 df[i],
-                cosine[i],
+                v,
                 scattering_0[i],
                 scattering_1[i],
                 projector[mixed[i]],
@@ -116,13 +118,13 @@ def rate_derivative(
 
 
 @njit(cache=True, error_model="numpy")
-def level_average(diagonal, weight_0, component, mixed, projector, out):
+def level_average(diagonal, weight, component, mixed, projector, out):
     """out[cell, species, group, level] = sum_flavour |U_fk|^2 diagonal[cell, species, flavour, group].
 
     In a mixed cell |U_fk|^2 is averaged over directions.
     """
     cells, species, groups, levels = out.shape
-    directions = weight_0.shape[1]
+    directions = weight.shape[2]
     for i in range(cells):
         if mixed[i] < 0:
             for s in range(species):
@@ -131,12 +133,13 @@ def level_average(diagonal, weight_0, component, mixed, projector, out):
                         out[i, s, g, k] = diagonal[i, s, component[i, s, k], g]
         else:
             q = projector[mixed[i]]
-            total = np.sum(weight_0[i])
+            w = weight[i % weight.shape[0], 0]
+            total = np.sum(w)
             for s in range(species):
                 for g in range(groups):
                     for k in range(levels):
                         value = 0.0
                         for m in range(directions):
                             for c in range(DIAGONAL):
-                                value += weight_0[i, m] * q[m, s, g, k, c] * diagonal[i, s, c, g]
+                                value += w[m] * q[m, s, g, k, c] * diagonal[i, s, c, g]
                         out[i, s, g, k] = value / total

@@ -18,10 +18,11 @@ from math import sqrt
 import numpy as np
 from numba import njit
 
-from .alignment_residual import from_coordinates
+from .alignment_residual import from_coordinates, mirror_blocks
 from .bins_2 import BLOCK_ROWS_2, bin_sums_2, fill_blocks_2
 from .bins_3 import BLOCK_ROWS_3, bin_sums_3, fill_blocks_3
 from .hermitian import LANES
+from .mixing import drop_identity
 
 HUGE = 1.0e300
 SQRT1_2 = sqrt(0.5)
@@ -45,18 +46,12 @@ def effective_ray(moments, mu, external, strength, multiplier, n_charges, fixed,
     """Energy-independent part of H_eff along a ray, packed, in cm^-1; a multiple of the identity is left out."""
     for k in range(n_flavors * n_flavors):
         base[k] = strength * (moments[0, k] - mu * moments[1, k])
+    drop_identity(n_flavors, base)
     factor = -mu if fixed == 1 else 1.0
     if n_flavors == 2:
-        # what acts on nothing would round away small differences
-        base[0] -= base[1]
-        base[1] = 0.0
         if n_charges > 0:
             base[0] -= factor * multiplier[0] * 2.0 * SQRT1_2
     else:
-        mean = 0.5 * (base[1] + base[2])
-        base[0] -= mean
-        base[1] = 0.5 * (base[1] - base[2])
-        base[2] = -base[1]
         if n_charges > 0:
             base[0] -= factor * multiplier[0] * 3.0 / SQRT6
         if n_charges > 1:
@@ -73,8 +68,7 @@ def evaluate_effective(
     n_charges,
     fixed,
     populations,
-    weight_0,
-    weight_1,
+    weight,
     direction_cosine,
     number_weight,
     low,
@@ -118,8 +112,8 @@ def evaluate_effective(
     degenerate = False
     for m in range(direction_cosine.size):
         mu = direction_cosine[m]
-        w0 = weight_0[m]
-        w1 = weight_1[m]
+        w0 = weight[0, m]
+        w1 = weight[1, m]
         if w0 == 0.0 and w1 == 0.0:
             continue
         effective_ray(moments, mu, external, strength, multiplier, n_charges, fixed, n_flavors, base)
@@ -151,12 +145,7 @@ def evaluate_effective(
                 jacobian[d + a, b] = packed[1, k]
                 jacobian[d + a, d + b] = -packed[3, k]
                 k += 1
-        for a in range(d):
-            for b in range(a):
-                jacobian[a, b] = jacobian[b, a]
-                jacobian[a, d + b] = jacobian[b, d + a]
-                jacobian[d + a, b] = jacobian[d + b, a]
-                jacobian[d + a, d + b] = jacobian[d + b, d + a]
+        mirror_blocks(2, d, jacobian)
         for b in range(2 * d):
             free = not (fixed * d <= b < fixed * d + n_charges)
             # by the multiplier: H holds strength x_b, but - lambda_b, along the same generator

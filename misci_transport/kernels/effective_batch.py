@@ -17,8 +17,7 @@ def evaluate_effective_batch(
     n_charges,
     fixed,
     populations,
-    weight_0,
-    weight_1,
+    weight,
     direction_cosine,
     number_weight,
     low,
@@ -40,7 +39,7 @@ def evaluate_effective_batch(
     work = np.empty((2, unknowns.shape[1]))
     for cell in range(unknowns.shape[0]):
         evaluate_effective(
-            unknowns[cell], target[cell], n_charges[cell], fixed, populations[cell], weight_0[cell], weight_1[cell],
+            unknowns[cell], target[cell], n_charges[cell], fixed, populations[cell], weight[cell],
             direction_cosine[cell], number_weight, low[cell], high[cell], external[cell], strength, n_flavors, parts,
             with_jacobian, lane, output[cell], jacobian[cell],
         )  # fmt: skip

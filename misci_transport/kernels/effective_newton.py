@@ -126,8 +126,7 @@ def newton_effective(
     n_charges,
     fixed,
     populations,
-    weight_0,
-    weight_1,
+    weight,
     direction_cosine,
     number_weight,
     low,
@@ -179,7 +178,7 @@ def newton_effective(
     # One evaluation a turn: a single call keeps the compiled code small.
     while True:
         gap, degenerate = evaluate_effective(
-            point, target, n_charges, fixed, populations, weight_0, weight_1, direction_cosine, number_weight, low,
+            point, target, n_charges, fixed, populations, weight, direction_cosine, number_weight, low,
             high, external, strength, n_flavors, parts, with_jacobian, lane, output, jacobian,
         )  # fmt: skip
         total = 0.0
@@ -273,8 +272,7 @@ def align_effective_batch(
     n_charges,
     fixed,
     populations,
-    weight_0,
-    weight_1,
+    weight,
     direction_cosine,
     number_weight,
     low,
@@ -291,8 +289,8 @@ def align_effective_batch(
 ):
     """Solve every cell: unknowns (cell, 2 d) hold the guess, and the solution where the status is CONVERGED.
 
-    target (cell, 2); low, high (cell, group, N_f); external (cell, 2, N_f^2); n_charges (cell,). Other arrays as
-    `align_batch`. A cell that fails keeps its guess.
+    target (cell, 2); low, high (cell, group, N_f); external (cell, 2, N_f^2); n_charges (cell,); weight (cell, 2,
+    direction), direction_cosine (cell, direction); other arrays as `align_batch`. A cell that fails keeps its guess.
     """
     d = n_flavors * n_flavors - 1
     lane = np.zeros(BIN_ROWS * LANES)
@@ -307,7 +305,7 @@ def align_effective_batch(
     saved_jacobian = np.empty((2 * d, 2 * d))
     trace = np.empty(2)
     for cell in range(populations.shape[0]):
-        scale = number_sums(populations[cell], weight_0[cell], weight_1[cell], number_weight, n_flavors, trace)
+        scale = number_sums(populations[cell], weight[cell], number_weight, n_flavors, trace)
         total = scale + np.sum(external[cell]) + np.sum(unknowns[cell]) + np.sum(target[cell])
         total += np.sum(low[cell]) + np.sum(high[cell])
         if not isfinite(total):
@@ -333,7 +331,7 @@ def align_effective_batch(
                 y[a] = unknowns[cell, a]
             last_error = error
             code_now, count_now, error = newton_effective(
-                y, scale, target[cell], n_charges[cell], fixed, populations[cell], weight_0[cell], weight_1[cell],
+                y, scale, target[cell], n_charges[cell], fixed, populations[cell], weight[cell],
                 direction_cosine[cell], number_weight, low[cell], high[cell], external[cell], strength, n_flavors,
                 parts, tolerance, max_iterations, attempt == 1, lane, output, jacobian, step, point, work,
                 saved_point, saved_output, saved_jacobian,

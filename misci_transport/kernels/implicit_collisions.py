@@ -1,10 +1,13 @@
 """Implicit collisions in one cell: f = f* + h C(f) + h G(f), with h = c dt in cm.
 
-G is the angular redistribution of the cells where it is too fast for an explicit step (elsewhere gamma is zero).
+G is the angular redistribution of the cells where it is too fast for an explicit step (elsewhere gamma is zero); only
+directions that follow a single axis have one, with more axes gamma is not looked at and may be empty. Directions as in
+kernels.collisions: weight[order, direction], velocity[direction, axis].
 
 For given gain and loss every occupation follows from the moments of f, so the unknowns are the moments only.
-Without processes that couple groups the moments of a flavour-locked cell obey one 2 x 2 system a level;
-otherwise they are the fixed point of moments -> gain, loss -> f -> moments, found with Anderson's acceleration.
+Without processes that couple groups the moments of a flavour-locked cell obey one linear system a level, with as many
+equations as orders; otherwise they are the fixed point of moments -> gain, loss -> f -> moments, found with Anderson's
+acceleration.
 """
 
 from __future__ import annotations
@@ -13,9 +16,18 @@ import numpy as np
 from numba import njit
 
 from .angular_sweep import sweep
-from .collisions import DIAGONAL, _project, add_emission_absorption, add_energy_coupling, mixed_moments
-from .plain_collisions import plain_cell
+from .collisions import (
+    DIAGONAL,
+    add_emission_absorption,
+    add_energy_coupling,
+    combine,
+    dot,
+    locked_moments,
+    mixed_moments,
+)
+from .plain_collisions import is_turning, plain_cell
 from .plain_mixed import plain_mixed_cell
+from .small_solve import solve_small
 
 _MOST_PARTS = 64  # implicit steps that a failing one is divided into at most
 _SLOW = 0.3  # scattering over a step up to which repeated substitution converges fast
@@ -23,10 +35,26 @@ _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
 @njit(cache=True, error_model="numpy")
-def locked_update(
-    start, weight_0, weight_1, cosine, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
+def locked_update(start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments):
+    """f and its moments[species, order, group, c] for given gain and loss, isoenergetic scattering solved exactly.
+
+    ``coupled``: whether losses depend on direction.
+    """
+    if velocity.shape[1] == 1:
+        _locked_update_1(
+            start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
+        )
+    else:
+        _locked_update_axes(
+            start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def _locked_update_1(
+    start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
 ):
-    """f and its moments for given gain and loss, isoenergetic scattering solved exactly."""
+    """locked_update with one axis."""
     directions, species, groups, levels = f.shape
     for s in range(species):
         for g in range(groups):
@@ -39,12 +67,12 @@ def locked_update(
                 # sums over directions of weight / turnover times 1, mu, f* and the anisotropic gain
                 j_one = j_mu = h_mu = j_star = h_star = 0.0
                 for m in range(directions):
-                    inverse = 0.5 / (turn_0 + turn_1 * cosine[m])
-                    w0, w1 = weight_0[m] * inverse, weight_1[m] * inverse
-                    rest = start[m, s, g, k] + up_0 + up_1 * cosine[m]
+                    inverse = 0.5 / (turn_0 + turn_1 * velocity[m, 0])
+                    w0, w1 = weight[0, m] * inverse, weight[1, m] * inverse
+                    rest = start[m, s, g, k] + up_0 + up_1 * velocity[m, 0]
                     j_one += w0
                     j_mu += w1
-                    h_mu += w1 * cosine[m]
+                    h_mu += w1 * velocity[m, 0]
                     j_star += w0 * rest
                     h_star += w1 * rest
                 # (1 - s0 j_one) J - s1 j_mu H = j_star ; -s0 j_mu J + (1 - s1 h_mu) H = h_star
@@ -56,16 +84,67 @@ def locked_update(
                 moments[s, 1, g, c] = flux
                 for m in range(directions):
                     f[m, s, g, k] = (
-                        start[m, s, g, k] + up_0 + up_1 * cosine[m] + s0 * mean + s1 * cosine[m] * flux
-                    ) / (turn_0 + turn_1 * cosine[m])
+                        start[m, s, g, k] + up_0 + up_1 * velocity[m, 0] + s0 * mean + s1 * velocity[m, 0] * flux
+                    ) / (turn_0 + turn_1 * velocity[m, 0])
+
+
+@njit(cache=True, error_model="numpy")
+def _locked_update_axes(
+    start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
+):
+    """locked_update with any number of axes: one equation for every order, X_l = sum_m w_l f_m."""
+    directions, species, groups, levels = f.shape
+    axes = velocity.shape[1]
+    orders = axes + 1
+    up, turn, back = np.zeros(orders), np.zeros(orders), np.zeros(orders)
+    unit = np.ones((directions, orders))
+    unit[:, 1:] = velocity
+    rest, inverse = np.empty(directions), np.empty(directions)
+    matrix, x = np.empty((orders, orders)), np.empty(orders)
+    for s in range(species):
+        for g in range(groups):
+            back[0] = h * scattering_0[s, g]
+            back[1:] = 3.0 * h * scattering_1[s, g]
+            for k in range(levels):
+                c = component[s, k]
+                up[0] = h * gain[s, 0, g, c]
+                turn[0] = 1.0 + back[0] + up[0] + h * loss[s, 0, g, c]
+                for d in range(1, orders):
+                    up[d] = 3.0 * h * gain[s, d, g, c]
+                    turn[d] = up[d] + 3.0 * h * loss[s, d, g, c] if coupled else 0.0
+                matrix[:] = 0.0
+                x[:] = 0.0
+                for m in range(directions):
+                    value, total = start[m, s, g, k], 0.0
+                    for d in range(orders):
+                        value += unit[m, d] * up[d]
+                        total += unit[m, d] * turn[d]
+                    rest[m], inverse[m] = value, 1.0 / total
+                    for order in range(orders):
+                        w = 0.5 * weight[order, m] * inverse[m]
+                        x[order] += w * value
+                        for d in range(orders):
+                            matrix[order, d] -= w * unit[m, d]
+                for order in range(orders):
+                    for d in range(orders):
+                        matrix[order, d] *= back[d]
+                    matrix[order, order] += 1.0
+                solve_small(matrix, x)
+                for order in range(orders):
+                    moments[s, order, g, c] = x[order]
+                    x[order] *= back[order]
+                for m in range(directions):
+                    value = rest[m]
+                    for d in range(orders):
+                        value += unit[m, d] * x[d]
+                    f[m, s, g, k] = value * inverse[m]
 
 
 @njit(cache=True, error_model="numpy")
 def swept_update(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     scattering_0,
     scattering_1,
@@ -79,11 +158,12 @@ def swept_update(
     f,
     moments,
 ):
-    """locked_update with angular redistribution.
+    """locked_update with angular redistribution, for one axis.
 
     ``positive``: an entry that would be negative somewhere takes upwind values in angle; returns how many did.
     """
     directions, species, groups, levels = f.shape
+    cosine = velocity[:, 0].copy()
     rest, turnover, one = np.empty(directions), np.empty(directions), np.ones(directions)
     free, flat, tilted = np.empty(directions), np.zeros(directions), np.zeros(directions)
     fixed = 0
@@ -107,7 +187,7 @@ def swept_update(
                         sweep(cosine, turnover, h, gamma, diamond, volume, upwind, tilted)
                     j_free = j_flat = j_tilted = h_free = h_flat = h_tilted = 0.0
                     for m in range(directions):
-                        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
+                        w0, w1 = 0.5 * weight[0, m], 0.5 * weight[1, m]
                         j_free += w0 * free[m]
                         j_flat += w0 * flat[m]
                         j_tilted += w0 * tilted[m]
@@ -134,9 +214,8 @@ def swept_update(
 @njit(cache=True, error_model="numpy")
 def _mixed_update(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     scattering_0,
     scattering_1,
@@ -155,37 +234,51 @@ def _mixed_update(
     Returns how many entries took upwind values in angle because they would have been negative.
     """
     directions, species, groups, levels = f.shape
-    rest, turnover, values = np.empty(directions), np.empty(directions), np.empty(directions)
+    axes, components = velocity.shape[1], projector.shape[4]
+    v3, tilt = np.empty(axes), np.empty(axes)
+    up, down, scattered = np.empty(components), np.empty(components), np.empty(components)
+    rest, turnover = np.empty((levels, directions)), np.empty((levels, directions))
+    values = np.empty(directions)
     fixed = 0
     for s in range(species):
         for g in range(groups):
             s0, s1 = scattering_0[s, g], scattering_1[s, g]
-            for k in range(levels):
-                for m in range(directions):
-                    mu3 = 3.0 * cosine[m]
+            for m in range(directions):
+                for d in range(axes):
+                    v3[d] = 3.0 * velocity[m, d]
+                combine(gain, s, g, v3, up)
+                combine(loss, s, g, v3, down)
+                if s0 != 0.0:
+                    for d in range(axes):
+                        tilt[d] = v3[d] * s1 / s0
+                    combine(moments, s, g, tilt, scattered)
+                for k in range(levels):
                     q = projector[m, s, g, k]
-                    up = _project(q, gain[s, 0, g], gain[s, 1, g], mu3)
-                    down = _project(q, loss[s, 0, g], loss[s, 1, g], mu3)
-                    source = up
+                    gained, lost = dot(q, up), dot(q, down)
+                    source = gained
                     if s0 != 0.0:
-                        source += s0 * _project(q, moments[s, 0, g], moments[s, 1, g], mu3 * s1 / s0)
-                    rest[m] = start[m, s, g, k] + h * source
-                    turnover[m] = 1.0 + h * (up + down + s0)
-                sweep(rest, turnover, h, gamma, diamond, volume, False, values)
-                if swept and values.min() < 0.0:
-                    sweep(rest, turnover, h, gamma, diamond, volume, True, values)
+                        source += s0 * dot(q, scattered)
+                    rest[k, m] = start[m, s, g, k] + h * source
+                    turnover[k, m] = 1.0 + h * (gained + lost + s0)
+            for k in range(levels):
+                if not swept:
+                    for m in range(directions):
+                        f[m, s, g, k] = rest[k, m] / turnover[k, m]
+                    continue
+                sweep(rest[k], turnover[k], h, gamma, diamond, volume, False, values)
+                if values.min() < 0.0:
+                    sweep(rest[k], turnover[k], h, gamma, diamond, volume, True, values)
                     fixed += 1
                 f[:, s, g, k] = values
-    mixed_moments(f, weight_0, weight_1, projector, moments)
+    mixed_moments(f, weight, projector, moments)
     return fixed
 
 
 @njit(cache=True, error_model="numpy")
 def implicit_cell(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     emissivity,
     absorption,
@@ -210,18 +303,16 @@ def implicit_cell(
     Returns the number of iterations, negative if the tolerance (absolute, on the moments) was not reached,
     and the number of fix-ups of the angular redistribution.
     """
-    directions, species, groups, levels = f.shape
+    _, species, groups, levels = f.shape
+    orders = weight.shape[0]
     components = projector.shape[4] if is_mixed else DIAGONAL
     coupled = kind.shape[0] > 0
-    swept = False
-    for m in range(directions + 1):
-        swept = swept or gamma[m] != 0.0
+    swept = is_turning(velocity, gamma)
     if not coupled and not is_mixed:
         fixed = plain_cell(
             start,
-            weight_0,
-            weight_1,
-            cosine,
+            weight,
+            velocity,
             h,
             emissivity,
             absorption,
@@ -235,15 +326,14 @@ def implicit_cell(
             f,
         )
         return 1, fixed
-    gain = np.zeros((species, 2, groups, components))
-    loss = np.zeros((species, 2, groups, components))
-    moments = np.zeros((species, 2, groups, components))
+    gain = np.zeros((species, orders, groups, components))
+    loss = np.zeros((species, orders, groups, components))
+    moments = np.zeros((species, orders, groups, components))
     if is_mixed and not coupled and not swept and h * scattering_0.max() <= _SLOW:
         turns = plain_mixed_cell(
             start,
-            weight_0,
-            weight_1,
-            cosine,
+            weight,
+            velocity,
             h,
             emissivity,
             absorption,
@@ -257,14 +347,9 @@ def implicit_cell(
         )
         return turns, 0
     if is_mixed:
-        mixed_moments(f, weight_0, weight_1, projector, moments)
+        mixed_moments(f, weight, projector, moments)
     else:
-        for m in range(directions):
-            for s in range(species):
-                for g in range(groups):
-                    for k in range(levels):
-                        moments[s, 0, g, component[s, k]] += 0.5 * weight_0[m] * f[m, s, g, k]
-                        moments[s, 1, g, component[s, k]] += 0.5 * weight_1[m] * f[m, s, g, k]
+        locked_moments(f, weight, component, moments)
     size = moments.size
     x = moments.copy().reshape(size)
     old_x, old_step = np.zeros(size), np.zeros(size)
@@ -280,9 +365,8 @@ def implicit_cell(
         if is_mixed:
             fixed = _mixed_update(
                 start,
-                weight_0,
-                weight_1,
-                cosine,
+                weight,
+                velocity,
                 h,
                 scattering_0,
                 scattering_1,
@@ -299,9 +383,8 @@ def implicit_cell(
         elif swept:
             fixed = swept_update(
                 start,
-                weight_0,
-                weight_1,
-                cosine,
+                weight,
+                velocity,
                 h,
                 scattering_0,
                 scattering_1,
@@ -318,9 +401,8 @@ def implicit_cell(
         else:
             locked_update(
                 start,
-                weight_0,
-                weight_1,
-                cosine,
+                weight,
+                velocity,
                 h,
                 scattering_0,
                 scattering_1,
@@ -362,9 +444,8 @@ def implicit_cell(
 @njit(cache=True, error_model="numpy")
 def implicit_cells(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     emissivity,
     absorption,
@@ -388,7 +469,8 @@ def implicit_cells(
 ):
     """implicit_cell on every cell; iterations[cell] is negative where it failed. Returns the angular fix-ups.
 
-    Where the iteration fails the step is divided into 4, 16 or 64 implicit ones; substeps[cell] counts them.
+    weight, velocity, gamma and volume have one row a cell, or one for all. Where the iteration fails the step is
+    divided into 4, 16 or 64 implicit ones; substeps[cell] counts them.
     """
     fixed = 0
     nothing = np.zeros((1, 1, 1, 1, DIAGONAL))
@@ -398,18 +480,17 @@ def implicit_cells(
             # solved at once
             fixed += plain_cell(
                 start[i],
-                weight_0[i],
-                weight_1[i],
-                cosine[i],
+                weight[i % weight.shape[0]],
+                velocity[i % velocity.shape[0]],
                 h,
                 emissivity[i],
                 absorption[i],
                 scattering_0[i],
                 scattering_1[i],
                 component[i],
-                gamma[i],
+                gamma[i % gamma.shape[0]],
                 diamond,
-                volume[i],
+                volume[i % volume.shape[0]],
                 rates,
                 f[i],
             )
@@ -424,9 +505,8 @@ def implicit_cells(
             for _ in range(parts):
                 count, fix = implicit_cell(
                     origin,
-                    weight_0[i],
-                    weight_1[i],
-                    cosine[i],
+                    weight[i % weight.shape[0]],
+                    velocity[i % velocity.shape[0]],
                     h / parts,
                     emissivity[i],
                     absorption[i],
@@ -439,9 +519,9 @@ def implicit_cells(
                     component[i],
                     mixed[i] >= 0,
                     row,
-                    gamma[i],
+                    gamma[i % gamma.shape[0]],
                     diamond,
-                    volume[i],
+                    volume[i % volume.shape[0]],
                     tolerance,
                     max_iterations,
                     f[i],

@@ -10,11 +10,12 @@ from numba import njit
 
 from .implicit_collisions import locked_update, swept_update
 from .mixing import ray_hamiltonian
+from .plain_collisions import is_turning
 
 
 @njit(cache=True, error_model="numpy")
 def component_rates(emissivity, absorption, flavor, gain, loss):
-    """gain, loss[species, l, group, component] of (1/2){J, 1 - rho} - (1/2){A, rho} with J, A diagonal.
+    """gain, loss[species, order, group, component] of (1/2){J, 1 - rho} - (1/2){A, rho} with J, A diagonal.
 
     flavor[component, 2]: row and column of the component. A coherence is lost at the mean of the two rates.
     """
@@ -33,9 +34,8 @@ def component_rates(emissivity, absorption, flavor, gain, loss):
 @njit(cache=True, error_model="numpy")
 def implicit_matrix_cells(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     emissivity,
     absorption,
@@ -47,65 +47,58 @@ def implicit_matrix_cells(
     volume,
     out,
 ):
-    """out = start + h C(out) for density matrices [cell, direction, species, group, component]; exact per component."""
+    """out = start + h C(out) for density matrices [cell, direction, species, group, component]; exact per component.
+
+    weight, velocity, gamma and volume have one row a cell, or one for all.
+    """
+    orders = weight.shape[1]
     species, groups, components = start.shape[2], start.shape[3], start.shape[4]
-    gain = np.zeros((species, 2, groups, components))
-    loss = np.zeros((species, 2, groups, components))
-    moments = np.zeros((species, 2, groups, components))
+    gain = np.zeros((species, orders, groups, components))
+    loss = np.zeros((species, orders, groups, components))
+    moments = np.zeros((species, orders, groups, components))
     component = np.zeros((species, components), dtype=np.int64)
     for s in range(species):
         for c in range(components):
             component[s, c] = c
     for i in range(start.shape[0]):
         component_rates(emissivity[i], absorption[i], flavor, gain, loss)
-        if gamma[i].any():
+        w, v, turning = weight[i % weight.shape[0]], velocity[i % velocity.shape[0]], gamma[i % gamma.shape[0]]
+        if is_turning(v, turning):
             swept_update(
                 start[i],
-                weight_0[i],
-                weight_1[i],
-                cosine[i],
+                w,
+                v,
                 h,
                 scattering_0[i],
                 scattering_1[i],
                 component,
                 gain,
                 loss,
-                gamma[i],
+                turning,
                 diamond,
-                volume[i],
+                volume[i % volume.shape[0]],
                 False,
                 out[i],
                 moments,
             )
             continue
         locked_update(
-            start[i],
-            weight_0[i],
-            weight_1[i],
-            cosine[i],
-            h,
-            scattering_0[i],
-            scattering_1[i],
-            component,
-            gain,
-            loss,
-            False,
-            out[i],
-            moments,
+            start[i], w, v, h, scattering_0[i], scattering_1[i], component, gain, loss, False, out[i], moments
         )
 
 
 @njit(cache=True, error_model="numpy")
 def realignment_heat(
-    before, after, weight_0, number_weight, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, out
+    before, after, weight_0, number_weight, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, out
 ):
     """out[cell] = sum w Tr[H (after - before)] (minus for antineutrinos), cm^-1 times cm^-3: Q_kin of Eq. (11)."""
     base = np.empty(9)
     n2 = n_flavors * n_flavors
     for i in range(before.shape[0]):
         total = 0.0
-        for m in range(cosine.shape[1]):
-            ray_hamiltonian(moments[i], cosine[i, m], potential[i], beta[i], strength, shift[i], n_flavors, base)
+        v, w = velocity[i % velocity.shape[0]], weight_0[i % weight_0.shape[0]]
+        for m in range(v.shape[0]):
+            ray_hamiltonian(moments[i], v, m, potential[i], beta[i], strength, shift[i], n_flavors, base)
             for s in range(2):
                 sign = 1.0 - 2.0 * s
                 for g in range(vacuum.shape[0]):
@@ -115,5 +108,5 @@ def realignment_heat(
                         trace += (
                             factor * (base[c] + sign * vacuum[g, c]) * (after[i, m, s, g, c] - before[i, m, s, g, c])
                         )
-                    total += sign * weight_0[i, m] * number_weight[g] * trace
+                    total += sign * w[m] * number_weight[g] * trace
         out[i] = total

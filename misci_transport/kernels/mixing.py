@@ -1,8 +1,10 @@
 """Hamiltonians along rays, and what their eigenvectors make of populations and density matrices.
 
 One cell: populations (direction, species, group, level), level >= N_f (a third level with N_f = 2 is an unmixed
-spectator); moments and shift (2, N_f^2) packed; vacuum (group, N_f^2) packed M^2/2E; everything in cm^-1 after
-multiplication of the moments (cm^-3) by strength (cm^2).
+spectator); velocity (direction, axis) unit vectors along the axes that the moments follow, and beta (axis) that of
+matter; moments and shift (1 + axes, N_f^2) packed; vacuum (group, N_f^2) packed M^2/2E; everything in cm^-1 after
+multiplication of the moments (cm^-3) by strength (cm^2). Over cells, velocity has a leading axis of one row a cell, or
+of a single row that all cells share.
 """
 
 from __future__ import annotations
@@ -16,25 +18,45 @@ from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen2, eig
 
 
 @njit(cache=True, error_model="numpy")
-def ray_hamiltonian(moments, mu, potential, beta, strength, shift, n_flavors, base):
-    """Base = V (1 - beta mu) diag(1, 0, 0) + strength (D_0 - mu D_1) + shift_0 - mu shift_1, without trace.
+def drop_identity(n_flavors, base):
+    """Subtract the mean of the heavy diagonal of a packed Hamiltonian from its diagonal.
 
-    What is left out of the neutrino-neutrino part is the mean of its heavy diagonal: a multiple of the identity that
-    could swamp the small splittings of the heavy flavours.
+    A multiple of the identity acts on nothing, but could swamp the small splittings of the heavy flavours.
     """
-    for k in range(n_flavors * n_flavors):
-        base[k] = strength * (moments[0, k] - mu * moments[1, k])
-    matter = potential * (1.0 - beta * mu)
     if n_flavors == 2:
-        base[0] = matter + (base[0] - base[1])
+        base[0] -= base[1]
         base[1] = 0.0
     else:
-        mean = 0.5 * (base[1] + base[2])
-        base[0] = matter + (base[0] - mean)
+        base[0] -= 0.5 * (base[1] + base[2])
         base[1] = 0.5 * (base[1] - base[2])
         base[2] = -base[1]
-    for k in range(n_flavors * n_flavors):
-        base[k] += shift[0, k] - mu * shift[1, k]
+
+
+@njit(cache=True, error_model="numpy")
+def ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base):
+    """Base = V (1 - beta . v) diag(1, 0, 0) + strength (D_0 - v . D_1) + shift_0 - v . shift_1 along direction m.
+
+    Without the mean of the heavy diagonal of the neutrino-neutrino part.
+    """
+    size = n_flavors * n_flavors
+    along = 1.0
+    for k in range(size):
+        base[k] = moments[0, k]
+    for axis in range(velocity.shape[1]):
+        v = velocity[m, axis]
+        along -= beta[axis] * v
+        for k in range(size):
+            base[k] -= v * moments[1 + axis, k]
+    for k in range(size):
+        base[k] *= strength
+    drop_identity(n_flavors, base)
+    base[0] += potential * along
+    for k in range(size):
+        base[k] += shift[0, k]
+    for axis in range(velocity.shape[1]):
+        v = velocity[m, axis]
+        for k in range(size):
+            base[k] -= v * shift[1 + axis, k]
 
 
 @njit(cache=True, error_model="numpy")
@@ -52,7 +74,7 @@ def ray_lanes(base, vacuum, start, lane):
 
 
 @njit(cache=True, error_model="numpy")
-def eigenvectors(moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, real, imag):
+def eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag):
     """U(direction, species, group) = real + i imag, each (direction, species, group, N_f, N_f), columns by level.
 
     Levels are the ascending eigenvalues of H (species 0) and of Hbar (species 1).
@@ -62,8 +84,8 @@ def eigenvectors(moments, direction_cosine, vacuum, potential, beta, strength, s
     packed = np.empty(4)
     values = np.empty(2)
     lane = np.zeros(LANE_ROWS * LANES)
-    for m in range(direction_cosine.size):
-        ray_hamiltonian(moments, direction_cosine[m], potential, beta, strength, shift, n_flavors, base)
+    for m in range(velocity.shape[0]):
+        ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base)
         if n_flavors == 2:
             for species in range(2):
                 sign = 1.0 - 2.0 * species
@@ -102,27 +124,27 @@ def probabilities_from_vectors(real, imag, probability):
 
 
 @njit(cache=True, error_model="numpy")
-def mixing_probabilities(moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, probability):
+def mixing_probabilities(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, probability):
     """|U_fk|^2 of one cell from its moments into probability (direction, species, group, flavour 3, level 3)."""
-    shape = (direction_cosine.size, 2, vacuum.shape[0], n_flavors, n_flavors)
+    shape = (velocity.shape[0], 2, vacuum.shape[0], n_flavors, n_flavors)
     real = np.empty(shape)
     imag = np.empty(shape)
-    eigenvectors(moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, real, imag)
+    eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag)
     probabilities_from_vectors(real, imag, probability)
 
 
 @njit(cache=True, error_model="numpy")
 def density_matrices(
-    populations, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
+    populations, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
 ):
     """density_matrix = U diag(n) U^+ of one cell, packed (direction, species, group, N_f^2 + spectators)."""
     groups = vacuum.shape[0]
     n = n_flavors
-    shape = (direction_cosine.size, 2, groups, n, n)
+    shape = (velocity.shape[0], 2, groups, n, n)
     real = np.empty(shape)
     imag = np.empty(shape)
-    eigenvectors(moments, direction_cosine, vacuum, potential, beta, strength, shift, n, real, imag)
-    for m in range(direction_cosine.size):
+    eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n, real, imag)
+    for m in range(velocity.shape[0]):
         for species in range(2):
             for g in range(groups):
                 for i in range(n):
@@ -153,17 +175,15 @@ def density_matrices(
 
 
 @njit(cache=True, error_model="numpy")
-def project(
-    density_matrix, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, populations
-):
+def project(density_matrix, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, populations):
     """n_k = <h_k| density_matrix |h_k> of one cell; spectators are copied."""
     groups = vacuum.shape[0]
     n = n_flavors
-    shape = (direction_cosine.size, 2, groups, n, n)
+    shape = (velocity.shape[0], 2, groups, n, n)
     real = np.empty(shape)
     imag = np.empty(shape)
-    eigenvectors(moments, direction_cosine, vacuum, potential, beta, strength, shift, n, real, imag)
-    for m in range(direction_cosine.size):
+    eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n, real, imag)
+    for m in range(velocity.shape[0]):
         for species in range(2):
             for g in range(groups):
                 for k in range(n):
@@ -234,14 +254,12 @@ def eigen_populations(density_matrix, previous, n_flavors, populations):
 
 
 @njit(cache=True, error_model="numpy")
-def mixing_probabilities_batch(
-    moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, probability
-):
+def mixing_probabilities_batch(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, probability):
     """`mixing_probabilities` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         mixing_probabilities(
             moments[cell],
-            direction_cosine[cell],
+            velocity[cell % velocity.shape[0]],
             vacuum,
             potential[cell],
             beta[cell],
@@ -254,14 +272,14 @@ def mixing_probabilities_batch(
 
 @njit(cache=True, error_model="numpy")
 def density_matrices_batch(
-    populations, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
+    populations, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
 ):
     """`density_matrices` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         density_matrices(
             populations[cell],
             moments[cell],
-            direction_cosine[cell],
+            velocity[cell % velocity.shape[0]],
             vacuum,
             potential[cell],
             beta[cell],
@@ -273,15 +291,13 @@ def density_matrices_batch(
 
 
 @njit(cache=True, error_model="numpy")
-def project_batch(
-    density_matrix, moments, direction_cosine, vacuum, potential, beta, strength, shift, n_flavors, populations
-):
+def project_batch(density_matrix, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, populations):
     """`project` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
         project(
             density_matrix[cell],
             moments[cell],
-            direction_cosine[cell],
+            velocity[cell % velocity.shape[0]],
             vacuum,
             potential[cell],
             beta[cell],

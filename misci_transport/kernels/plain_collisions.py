@@ -1,15 +1,20 @@
 """Implicit emission, absorption and isoenergetic scattering of a flavour-locked cell, without energy coupling.
 
-    turn f_m + (h/V_m) (G f)_{m+1/2} - (h/V_m) (G f)_{m-1/2} = f*_m + up + s_0 J + 3 s_1 mu_m H
+    turn f_m + (h/V_m) (G f)_{m+1/2} - (h/V_m) (G f)_{m-1/2} = f*_m + up + s_0 J + 3 s_1 v_m . H
 
-with turn = 1 + h (j + 1/lambda + scattering), up = h j; one pair of unknowns J, H for every (species, group, level).
-The innermost loops run over these entries, which lie next to each other in memory.
+with turn = 1 + h (j + 1/lambda + scattering), up = h j; one set of unknowns J, H for every (species, group, level).
+The innermost loops run over these entries, which lie next to each other in memory. Angular redistribution G is that
+of one axis; with more, turn does not depend on direction, and the moments obey a system of their own.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+from .small_solve import solve_many
+
+_SYMMETRIC = 1.0e-13  # largest sum of w_l v_l' over directions that counts as zero
 
 
 @njit(cache=True, error_model="numpy")
@@ -30,16 +35,19 @@ def entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component
 
 
 @njit(cache=True, error_model="numpy")
-def plain_update(start, weight_0, weight_1, cosine, up, turn, back_0, back_1, f):
+def plain_update(start, weight, velocity, up, turn, back_0, back_1, f):
     """Fill f[direction, entry] for start[direction, entry] without angular redistribution."""
+    if velocity.shape[1] != 1:
+        _plain_update_axes(start, weight, velocity, up, turn, back_0, back_1, f)
+        return
     directions, entries = start.shape
     mean, flux, inverse = np.zeros(entries), np.zeros(entries), np.empty(entries)
     zeroth = first = second = 0.0
     for m in range(directions):
-        w0, w1 = 0.5 * weight_0[m], 0.5 * weight_1[m]
+        w0, w1 = 0.5 * weight[0, m], 0.5 * weight[1, m]
         zeroth += w0
         first += w1
-        second += w1 * cosine[m]
+        second += w1 * velocity[m, 0]
         for e in range(entries):
             mean[e] += w0 * start[m, e]
             flux[e] += w1 * start[m, e]
@@ -54,9 +62,81 @@ def plain_update(start, weight_0, weight_1, cosine, up, turn, back_0, back_1, f)
     for e in range(entries):
         inverse[e] = 1.0 / turn[e]
     for m in range(directions):
-        mu = cosine[m]
+        mu = velocity[m, 0]
         for e in range(entries):
             f[m, e] = (start[m, e] + mean[e] + mu * flux[e]) * inverse[e]
+
+
+@njit(cache=True, error_model="numpy")
+def _plain_update_axes(start, weight, velocity, up, turn, back_0, back_1, f):
+    """plain_update for any number of axes.
+
+    turn X_l - sum_l' gram_ll' back_l' X_l' = X*_l + gram_l0 up for X = (J, H), gram_ll' = 1/2 sum_m w_l v_l', v_0 = 1.
+    gram is symmetric, so that the eigenvalues of gram back are real and below turn: elimination needs no pivots.
+    """
+    directions, entries = start.shape
+    orders = weight.shape[0]
+    gram, moment = np.zeros((orders, orders)), np.zeros((orders, entries))
+    inverse = np.empty(entries)
+    for m in range(directions):
+        row = start[m]
+        for order in range(orders):
+            w, total = 0.5 * weight[order, m], moment[order]
+            gram[order, 0] += w
+            for d in range(1, orders):
+                gram[order, d] += w * velocity[m, d - 1]
+            for e in range(entries):
+                total[e] += w * row[e]
+    largest = 0.0
+    for order in range(orders):
+        for d in range(orders):
+            if d != order:
+                largest = max(largest, abs(gram[order, d]))
+    if largest <= _SYMMETRIC:
+        # every moment by itself; the mean last, with what is left of the others, so that numbers stay
+        for e in range(entries):
+            moment[0, e] += up[e] * gram[0, 0]
+        for d in range(1, orders):
+            own, rest = gram[d, d], gram[0, d]
+            for e in range(entries):
+                moment[d, e] = back_1[e] * moment[d, e] / (turn[e] - back_1[e] * own)
+                moment[0, e] += rest * moment[d, e]
+        for e in range(entries):
+            moment[0, e] = up[e] + back_0[e] * moment[0, e] / (turn[e] - back_0[e] * gram[0, 0])
+    else:
+        matrix = np.empty((orders, orders, entries))
+        for order in range(orders):
+            for e in range(entries):
+                moment[order, e] += up[e] * gram[order, 0]
+                matrix[order, 0, e] = -back_0[e] * gram[order, 0]
+            for d in range(1, orders):
+                for e in range(entries):
+                    matrix[order, d, e] = -back_1[e] * gram[order, d]
+            for e in range(entries):
+                matrix[order, order, e] += turn[e]
+        solve_many(matrix, moment, inverse)
+        for e in range(entries):
+            moment[0, e] = up[e] + back_0[e] * moment[0, e]
+        for d in range(1, orders):
+            for e in range(entries):
+                moment[d, e] *= back_1[e]
+    for e in range(entries):
+        inverse[e] = 1.0 / turn[e]
+    if orders == 4:
+        mean, x, y, z = moment[0], moment[1], moment[2], moment[3]
+        for m in range(directions):
+            u, v, w = velocity[m, 0], velocity[m, 1], velocity[m, 2]
+            for e in range(entries):
+                f[m, e] = (start[m, e] + mean[e] + (u * x[e] + v * y[e] + w * z[e])) * inverse[e]
+        return
+    for m in range(directions):
+        for e in range(entries):
+            f[m, e] = start[m, e] + moment[0, e]
+        for d in range(1, orders):
+            for e in range(entries):
+                f[m, e] += velocity[m, d - 1] * moment[d, e]
+        for e in range(entries):
+            f[m, e] *= inverse[e]
 
 
 @njit(cache=True, error_model="numpy")
@@ -194,22 +274,32 @@ def _upwind_entry(
 
 @njit(cache=True, error_model="numpy")
 def plain_cell(
-    start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, component, gamma, diamond,
-    volume, rates, f,
+    start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, component, gamma, diamond, volume,
+    rates, f,
 ):  # fmt: skip
     """The solution f[direction, species, group, level] of a cell for start = f*; returns the angular fix-ups.
 
-    rates (4, entry) is scratch.
+    rates (4, entry) is scratch; gamma[direction + 1] counts with one axis only and may be empty.
     """
     directions = start.shape[0]
     entries = rates.shape[1]
     up, turn, back_0, back_1 = rates[0], rates[1], rates[2], rates[3]
     entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1)
     flat_start, flat_f = start.reshape((directions, entries)), f.reshape((directions, entries))
-    for m in range(directions + 1):
-        if gamma[m] != 0.0:
-            return plain_swept_update(
-                flat_start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, flat_f
-            )
-    plain_update(flat_start, weight_0, weight_1, cosine, up, turn, back_0, back_1, flat_f)
+    if is_turning(velocity, gamma):
+        return plain_swept_update(
+            flat_start, weight[0], weight[1], velocity[:, 0], h, up, turn, back_0, back_1, gamma, diamond, volume,
+            flat_f,
+        )  # fmt: skip
+    plain_update(flat_start, weight, velocity, up, turn, back_0, back_1, flat_f)
     return 0
+
+
+@njit(cache=True, error_model="numpy")
+def is_turning(velocity, gamma):
+    """Whether a cell has angular redistribution to solve for, which only a single axis has."""
+    turning = False
+    if velocity.shape[1] == 1:
+        for m in range(gamma.size):
+            turning = turning or gamma[m] != 0.0
+    return turning

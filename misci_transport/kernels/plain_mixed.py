@@ -1,6 +1,6 @@
 """One turn of the implicit collisions of a cell with mixing, without energy coupling and angular redistribution.
 
-    n_k (1 + h (s_0 + <k|J + A|k>)) = n*_k + h <k| s_0 Phi_0 + 3 mu s_1 Phi_1 + J |k>
+    n_k (1 + h (s_0 + <k|J + A|k>)) = n*_k + h <k| s_0 Phi_0 + 3 s_1 v . Phi_1 + J |k>
 
 with J and A the emissivity and absorption (diagonal in flavour), Phi_l the moments of the density matrix.
 """
@@ -15,22 +15,11 @@ from .collisions import DIAGONAL, mixed_moments
 
 @njit(cache=True, error_model="numpy")
 def plain_mixed_update(
-    start,
-    weight_0,
-    weight_1,
-    cosine,
-    h,
-    emissivity,
-    absorption,
-    scattering_0,
-    scattering_1,
-    projector,
-    moments,
-    f,
-):
-    """f[direction, species, group, level] for given moments[species, l, group, component]; then their new values."""
+    start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
+):  # fmt: skip
+    """f[direction, species, group, level] for given moments[species, order, group, c]; then their new values."""
     directions, species, groups, levels = f.shape
-    components = projector.shape[4]
+    axes, components = velocity.shape[1], projector.shape[4]
     source = np.empty(components)
     turnover = np.empty(DIAGONAL)
     for s in range(species):
@@ -39,9 +28,12 @@ def plain_mixed_update(
             for c in range(DIAGONAL):
                 turnover[c] = h * (emissivity[s, c, g] + absorption[s, c, g])
             for m in range(directions):
-                tilt = 3.0 * cosine[m] * s1
                 for c in range(components):
-                    source[c] = s0 * moments[s, 0, g, c] + tilt * moments[s, 1, g, c]
+                    source[c] = s0 * moments[s, 0, g, c]
+                for d in range(axes):
+                    tilt = 3.0 * velocity[m, d] * s1
+                    for c in range(components):
+                        source[c] += tilt * moments[s, 1 + d, g, c]
                 for c in range(DIAGONAL):
                     source[c] += h * emissivity[s, c, g]
                 for k in range(levels):
@@ -52,14 +44,14 @@ def plain_mixed_update(
                     for c in range(components):
                         value += q[c] * source[c]
                     f[m, s, g, k] = value / turn
-    mixed_moments(f, weight_0, weight_1, projector, moments)
+    mixed_moments(f, weight, projector, moments)
 
 
 @njit(cache=True, error_model="numpy")
 def plain_mixed_update_2(
-    start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
+    start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
 ):  # fmt: skip
-    """plain_mixed_update for two mixing levels with the components (ee, xx, Re ex, Im ex) and an unmixed one.
+    """plain_mixed_update with one axis, for two mixing levels with (ee, xx, Re ex, Im ex) and an unmixed one.
 
     Written out, because loops over so few components cost more than what is done in them.
     """
@@ -76,7 +68,7 @@ def plain_mixed_update_2(
             flux_3, flux_4 = s1 * moments[s, 1, g, 3], s1 * moments[s, 1, g, 4]
             j0 = j1 = j2 = j3 = j4 = h0 = h1 = h2 = h3 = h4 = 0.0
             for m in range(directions):
-                mu, w0, w1 = cosine[m], 0.5 * weight_0[m], 0.5 * weight_1[m]
+                mu, w0, w1 = velocity[m, 0], 0.5 * weight[0, m], 0.5 * weight[1, m]
                 a0, a1 = projector[m, s, g, 0, 0], projector[m, s, g, 0, 1]
                 a3, a4 = projector[m, s, g, 0, 3], projector[m, s, g, 0, 4]
                 b0, b1 = projector[m, s, g, 1, 0], projector[m, s, g, 1, 1]
@@ -109,11 +101,64 @@ def plain_mixed_update_2(
 
 
 @njit(cache=True, error_model="numpy")
+def plain_mixed_update_2_axes(
+    start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
+):  # fmt: skip
+    """plain_mixed_update_2 with any number of axes."""
+    directions, species, groups, _ = f.shape
+    orders = weight.shape[0]
+    back, given, sums = np.empty(orders), np.empty((orders, 5)), np.empty((orders, 5))
+    for s in range(species):
+        for g in range(groups):
+            back[0] = s0 = h * scattering_0[s, g]
+            back[1:] = 3.0 * h * scattering_1[s, g]
+            for order in range(orders):
+                for c in range(5):
+                    given[order, c] = back[order] * moments[s, order, g, c]
+                    sums[order, c] = 0.0
+            for c in range(DIAGONAL):
+                given[0, c] += h * emissivity[s, c, g]
+            turn_0 = h * (emissivity[s, 0, g] + absorption[s, 0, g])
+            turn_1 = h * (emissivity[s, 1, g] + absorption[s, 1, g])
+            inverse_2 = 1.0 / (1.0 + s0 + h * (emissivity[s, 2, g] + absorption[s, 2, g]))
+            for m in range(directions):
+                q0, q1, q2, q3, q4 = given[0, 0], given[0, 1], given[0, 2], given[0, 3], given[0, 4]
+                for d in range(1, orders):
+                    v = velocity[m, d - 1]
+                    q0 += v * given[d, 0]
+                    q1 += v * given[d, 1]
+                    q2 += v * given[d, 2]
+                    q3 += v * given[d, 3]
+                    q4 += v * given[d, 4]
+                a0, a1 = projector[m, s, g, 0, 0], projector[m, s, g, 0, 1]
+                a3, a4 = projector[m, s, g, 0, 3], projector[m, s, g, 0, 4]
+                b0, b1 = projector[m, s, g, 1, 0], projector[m, s, g, 1, 1]
+                b3, b4 = projector[m, s, g, 1, 3], projector[m, s, g, 1, 4]
+                turn_a, turn_b = 1.0 + s0 + a0 * turn_0 + a1 * turn_1, 1.0 + s0 + b0 * turn_0 + b1 * turn_1
+                inverse = 1.0 / (turn_a * turn_b)
+                n_a = (start[m, s, g, 0] + a0 * q0 + a1 * q1 + a3 * q3 + a4 * q4) * (turn_b * inverse)
+                n_b = (start[m, s, g, 1] + b0 * q0 + b1 * q1 + b3 * q3 + b4 * q4) * (turn_a * inverse)
+                n_c = (start[m, s, g, 2] + q2) * inverse_2
+                f[m, s, g, 0], f[m, s, g, 1], f[m, s, g, 2] = n_a, n_b, n_c
+                r0, r1, r3, r4 = a0 * n_a + b0 * n_b, a1 * n_a + b1 * n_b, a3 * n_a + b3 * n_b, a4 * n_a + b4 * n_b
+                for order in range(orders):
+                    w = 0.5 * weight[order, m]
+                    sums[order, 0] += w * r0
+                    sums[order, 1] += w * r1
+                    sums[order, 2] += w * n_c
+                    sums[order, 3] += w * r3
+                    sums[order, 4] += w * r4
+            for order in range(orders):
+                for c in range(5):
+                    # an off-diagonal element is half its projector entry
+                    moments[s, order, g, c] = sums[order, c] if c < DIAGONAL else 0.5 * sums[order, c]
+
+
+@njit(cache=True, error_model="numpy")
 def plain_mixed_cell(
     start,
-    weight_0,
-    weight_1,
-    cosine,
+    weight,
+    velocity,
     h,
     emissivity,
     absorption,
@@ -130,8 +175,8 @@ def plain_mixed_cell(
     An error of the moments enters f with the factor h s_0 / (1 + h s_0), which therefore is the rate of convergence:
     made for cells where it is small. The first moments are those of the matrix equation, component by component.
     """
-    species, groups, components = moments.shape[0], moments.shape[2], moments.shape[3]
-    mixed_moments(start, weight_0, weight_1, projector, moments)
+    species, orders, groups, components = moments.shape
+    mixed_moments(start, weight, projector, moments)
     largest = 0.0
     for s in range(species):
         for g in range(groups):
@@ -143,26 +188,30 @@ def plain_mixed_cell(
                 turnover = gained + h * absorption[s, c, g]
                 mean += turnover / DIAGONAL
                 moments[s, 0, g, c] = (moments[s, 0, g, c] + gained) / (1.0 + turnover)
-                moments[s, 1, g, c] /= 1.0 + turnover + s0 - s1
+                for order in range(1, orders):
+                    moments[s, order, g, c] /= 1.0 + turnover + s0 - s1
             for c in range(DIAGONAL, components):
                 moments[s, 0, g, c] /= 1.0 + mean
-                moments[s, 1, g, c] /= 1.0 + mean + s0 - s1
+                for order in range(1, orders):
+                    moments[s, order, g, c] /= 1.0 + mean + s0 - s1
     before = np.empty_like(moments)
     for turn in range(1, max_iterations + 1):
         before[:] = moments
-        if components == 5:
+        if components == 5 and orders == 2:
             plain_mixed_update_2(
-                start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector,
-                moments, f,
+                start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
+            )  # fmt: skip
+        elif components == 5:
+            plain_mixed_update_2_axes(
+                start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
             )  # fmt: skip
         else:
             plain_mixed_update(
-                start, weight_0, weight_1, cosine, h, emissivity, absorption, scattering_0, scattering_1, projector,
-                moments, f,
+                start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
             )  # fmt: skip
         change = 0.0
         for s in range(species):
-            for order in range(2):
+            for order in range(orders):
                 for g in range(groups):
                     for c in range(components):
                         change = max(change, abs(moments[s, order, g, c] - before[s, order, g, c]))

@@ -14,12 +14,12 @@ from .mixing import eigenvectors, ray_hamiltonian
 
 
 @njit(cache=True, error_model="numpy")
-def fill_projector(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, real, imag, projector):
+def fill_projector(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag, projector):
     """projector[direction, species, group, level, component] of one cell: <k|A|k> = sum_c projector_c A_c.
 
     real, imag[direction, species, group, flavour, level] are scratch.
     """
-    eigenvectors(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, real, imag)
+    eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag)
     directions, species, groups, levels, _ = projector.shape
     projector[:] = 0.0
     for m in range(directions):
@@ -41,7 +41,7 @@ def fill_projector(moments, cosine, vacuum, potential, beta, strength, shift, n_
 
 
 @njit(cache=True, error_model="numpy")
-def electron_mixing_bound(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors):
+def electron_mixing_bound(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors):
     """Upper bound of 1 - |U_ek|^2 for the uppermost level over all momenta of a cell, or 1 if e is not uppermost.
 
     With a = coupling of e to the heavy flavours and d = distance of H_ee from the heavy block, the mixing is at
@@ -50,8 +50,8 @@ def electron_mixing_bound(moments, cosine, vacuum, potential, beta, strength, sh
     base = np.empty(9)
     worst = 0.0
     groups = vacuum.shape[0]
-    for m in range(cosine.size):
-        ray_hamiltonian(moments, cosine[m], potential, beta, strength, shift, n_flavors, base)
+    for m in range(velocity.shape[0]):
+        ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base)
         for g in range(groups):
             v = vacuum[g]
             for s in range(2):
@@ -93,13 +93,13 @@ def vacuum_extremes(vacuum, n_flavors):
 
 
 @njit(cache=True, error_model="numpy")
-def quick_mixing_bound(moments, cosine, extremes, potential, beta, strength, shift, n_flavors):
+def quick_mixing_bound(moments, velocity, extremes, potential, beta, strength, shift, n_flavors):
     """A larger bound than electron_mixing_bound, from the `vacuum_extremes` over groups and species."""
     base = np.empty(9)
     nearest, coupled = extremes
     worst = 0.0
-    for m in range(cosine.size):
-        ray_hamiltonian(moments, cosine[m], potential, beta, strength, shift, n_flavors, base)
+    for m in range(velocity.shape[0]):
+        ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base)
         if n_flavors == 2:
             distance = base[0] - base[1] + nearest
             off = abs(base[2]) + abs(base[3])
@@ -115,30 +115,27 @@ def quick_mixing_bound(moments, cosine, extremes, potential, beta, strength, shi
 
 
 @njit(cache=True, error_model="numpy")
-def electron_mixing_bounds(moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, enough, out):
+def electron_mixing_bounds(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, enough, out):
     """electron_mixing_bound of every cell, or quick_mixing_bound where that is <= enough already."""
     extremes = vacuum_extremes(vacuum, n_flavors)
     for i in range(out.size):
-        out[i] = quick_mixing_bound(
-            moments[i], cosine[i], extremes, potential[i], beta[i], strength, shift[i], n_flavors
-        )
+        v = velocity[i % velocity.shape[0]]
+        out[i] = quick_mixing_bound(moments[i], v, extremes, potential[i], beta[i], strength, shift[i], n_flavors)
         if not out[i] <= enough:
-            out[i] = electron_mixing_bound(
-                moments[i], cosine[i], vacuum, potential[i], beta[i], strength, shift[i], n_flavors
-            )
+            out[i] = electron_mixing_bound(moments[i], v, vacuum, potential[i], beta[i], strength, shift[i], n_flavors)
 
 
 @njit(cache=True, error_model="numpy")
-def fill_projectors(cells, moments, cosine, vacuum, potential, beta, strength, shift, n_flavors, projector):
+def fill_projectors(cells, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, projector):
     """fill_projector for the listed cells; projector[row] belongs to cells[row]."""
-    directions, groups = cosine.shape[1], vacuum.shape[0]
+    directions, groups = velocity.shape[1], vacuum.shape[0]
     real = np.empty((directions, 2, groups, n_flavors, n_flavors))
     imag = np.empty((directions, 2, groups, n_flavors, n_flavors))
     for row in range(cells.size):
         i = cells[row]
         fill_projector(
             moments[i],
-            cosine[i],
+            velocity[i % velocity.shape[0]],
             vacuum,
             potential[i],
             beta[i],

@@ -12,9 +12,10 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse):
+def factor(area, drag, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse):
     """Fill inverse[cell, direction, direction] with the inverses of the pivot blocks.
 
+    drag[face, direction] of the flow with matter (frame_terms.carry_along), zero at both ends and for matter at rest;
     b[face] upwind fraction; loss[cell] total (with scattering out); scattering_0/1[cell] (cm^-1).
     """
     cells, directions = volume.shape
@@ -34,6 +35,7 @@ def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering
             share_in = b[i] if inner < 0.0 else 1.0 - b[i]
             share_out = b[i + 1] if outer > 0.0 else 1.0 - b[i + 1]
             block[m, m] += outer * share_out - inner * share_in
+            block[m, m] += _carried(area, drag, b, i, m) + _carried(area, drag, b, i + 1, m)
         below[:] = 0.0
         for m in range(directions):
             low, high = gamma[i, m], gamma[i, m + 1]
@@ -51,29 +53,35 @@ def factor(area, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering
                 below[k] = above[k]
         if i > 0:
             for m in range(directions):
-                left = _lower(area, b, i, m)
+                left = _lower(area, drag, b, i, m)
                 if left != 0.0:
                     for k in range(directions):
-                        block[m, k] -= left * inverse[i - 1, m, k] * _upper(area, b, i - 1, k)
+                        block[m, k] -= left * inverse[i - 1, m, k] * _upper(area, drag, b, i - 1, k)
         inverse[i] = np.linalg.inv(block)
 
 
 @njit(cache=True, error_model="numpy")
-def _lower(area, b, i, m):
+def _carried(area, drag, b, face, m):
+    """What the flow with matter adds to upwind differences at a face."""
+    return max(0.0, drag[face, m] - (b[face] - 0.5) * abs(area[face, m]))
+
+
+@njit(cache=True, error_model="numpy")
+def _lower(area, drag, b, i, m):
     """Coefficient of f[i - 1] in the balance of cell i."""
     a = area[i, m]
-    return -a * (b[i] if a > 0.0 else 1.0 - b[i])
+    return -a * (b[i] if a > 0.0 else 1.0 - b[i]) - _carried(area, drag, b, i, m)
 
 
 @njit(cache=True, error_model="numpy")
-def _upper(area, b, i, m):
+def _upper(area, drag, b, i, m):
     """Coefficient of f[i + 1] in the balance of cell i."""
     a = area[i + 1, m]
-    return a * (1.0 - b[i + 1] if a > 0.0 else b[i + 1])
+    return a * (1.0 - b[i + 1] if a > 0.0 else b[i + 1]) - _carried(area, drag, b, i + 1, m)
 
 
 @njit(cache=True, error_model="numpy")
-def solve(area, b, inverse, source, out):
+def solve(area, drag, b, inverse, source, out):
     """Solve with the factors for source[cell, direction] (per cell, not per volume) into out."""
     cells, directions = source.shape
     work = np.empty(directions)
@@ -81,7 +89,7 @@ def solve(area, b, inverse, source, out):
         for m in range(directions):
             work[m] = source[i, m]
             if i > 0:
-                work[m] -= _lower(area, b, i, m) * out[i - 1, m]
+                work[m] -= _lower(area, drag, b, i, m) * out[i - 1, m]
         for m in range(directions):
             total = 0.0
             for k in range(directions):
@@ -89,7 +97,7 @@ def solve(area, b, inverse, source, out):
             out[i, m] = total
     for i in range(cells - 2, -1, -1):
         for k in range(directions):
-            work[k] = _upper(area, b, i, k) * out[i + 1, k]
+            work[k] = _upper(area, drag, b, i, k) * out[i + 1, k]
         for m in range(directions):
             total = 0.0
             for k in range(directions):

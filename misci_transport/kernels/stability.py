@@ -36,7 +36,6 @@ def level_modes(populations, direction_cosine, number_weight, vacuum, field, n_f
     """
     n = n_flavors
     groups = number_weight.size
-    nothing = np.zeros((2, n * n))
     base = np.empty(9)
     packed = np.empty((2 * groups, n * n))
     values = np.empty((2 * groups, n))
@@ -44,7 +43,7 @@ def level_modes(populations, direction_cosine, number_weight, vacuum, field, n_f
     vector_i = np.empty((2 * groups, n, n))
     half = sqrt(0.5)
     for m in range(direction_cosine.size):
-        ray_field(field, direction_cosine[m], nothing, n, base)
+        ray_field(field, direction_cosine[m], n, base)
         for g in range(groups):
             for c in range(n * n):
                 packed[g, c] = base[c] + vacuum[g, c]

@@ -1,7 +1,8 @@
 """Sums over flavours, and occupations kept in range.
 
 ``diagonal`` holds the three components whose sum is the trace: the levels, or the diagonal elements of a density
-matrix and the unmixed flavour.
+matrix and the unmixed flavour. Weights over cells (weight_0[cell, direction], weight[cell, order, direction]) may
+have a single row instead, for all cells.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def content(carried, diagonal, weight_0, number, energy, out):
     for i in range(cells):
         mean[:] = 0.0
         for m in range(directions):
-            row, w = rows[i, m], weight_0[i, m]
+            row, w = rows[i, m], weight_0[i % weight_0.shape[0], m]
             for e in range(entries):
                 mean[e] += w * row[e]
         _weigh(mean, components, diagonal, number, energy, out[i])
@@ -58,51 +59,71 @@ def _weigh(mean, components, diagonal, number, energy, out):
 
 
 @njit(cache=True, error_model="numpy")
-def difference_moments(after, before, diagonal, weight_0, weight_1, number, energy, out):
-    """out[cell, 4]: `content` of after - before, and its energy weighted with w_1.
+def difference_moments(after, before, diagonal, weight, number, energy, out):
+    """out[cell, 3 + axes]: `content` of after - before, and its energy weighted with w_d for every axis d.
 
     Element by element before the sums, so that small differences keep their digits; the arrays are contiguous.
     """
     cells, directions, species, groups, components = after.shape
     entries = species * groups * components
+    orders = weight.shape[1]
     rows_1, rows_0 = after.reshape((cells, directions, entries)), before.reshape((cells, directions, entries))
-    mean, flux, forward = np.empty(entries), np.empty(entries), np.empty(3)
+    sums, difference, forward = np.empty((orders, entries)), np.empty(entries), np.empty(3)
     for i in range(cells):
-        mean[:] = 0.0
-        flux[:] = 0.0
-        for m in range(directions):
-            a, b, w0, w1 = rows_1[i, m], rows_0[i, m], weight_0[i, m], weight_1[i, m]
-            for e in range(entries):
-                difference = a[e] - b[e]
-                mean[e] += w0 * difference
-                flux[e] += w1 * difference
-        _weigh(mean, components, diagonal, number, energy, out[i])
-        _weigh(flux, components, diagonal, number, energy, forward)
-        out[i, 3] = forward[0]
+        sums[:] = 0.0
+        w = weight[i % weight.shape[0]]
+        if orders == 2:
+            mean, flux = sums[0], sums[1]
+            for m in range(directions):
+                a, b, w0, w1 = rows_1[i, m], rows_0[i, m], w[0, m], w[1, m]
+                for e in range(entries):
+                    change = a[e] - b[e]
+                    mean[e] += w0 * change
+                    flux[e] += w1 * change
+        else:
+            for m in range(directions):
+                a, b = rows_1[i, m], rows_0[i, m]
+                for e in range(entries):
+                    difference[e] = a[e] - b[e]
+                for order in range(orders):
+                    total, factor = sums[order], w[order, m]
+                    for e in range(entries):
+                        total[e] += factor * difference[e]
+        _weigh(sums[0], components, diagonal, number, energy, out[i])
+        for order in range(1, orders):
+            _weigh(sums[order], components, diagonal, number, energy, forward)
+            out[i, 2 + order] = forward[0]
 
 
 @njit(cache=True, error_model="numpy")
-def trace_moments(trace_values, weight_0, weight_1, number, energy, out):
-    """Sums of trace_values[cell, direction, species, group] into out[cell, 4].
+def trace_moments(trace_values, weight, number, energy, out):
+    """Sums of trace_values[cell, direction, species, group] into out[cell, 3 + axes].
 
-    Weighted with w_0 times energy, w_0 times number (neutrinos, then antineutrinos), and w_1 times energy.
+    Weighted with w_0 times energy, w_0 times number (neutrinos, then antineutrinos), and w_d times energy for every
+    axis d.
     """
     cells, directions, species, groups = trace_values.shape
-    mean, flux = np.empty(groups), np.empty(groups)
+    orders = weight.shape[1]
+    sums = np.empty((orders, groups))
+    mean, flux = sums[0], sums[1]
     for i in range(cells):
-        out[i, 0] = 0.0
-        out[i, 3] = 0.0
+        out[i] = 0.0
+        w = weight[i % weight.shape[0]]
         for s in range(species):
-            mean[:] = 0.0
-            flux[:] = 0.0
+            sums[:] = 0.0
             for m in range(directions):
-                row, w0, w1 = trace_values[i, m, s], weight_0[i, m], weight_1[i, m]
+                row, w0, w1 = trace_values[i, m, s], w[0, m], w[1, m]
                 for g in range(groups):
                     mean[g] += w0 * row[g]
                     flux[g] += w1 * row[g]
-            out[i, 1 + s] = np.dot(number, mean)
-            out[i, 0] += np.dot(energy, mean)
-            out[i, 3] += np.dot(energy, flux)
+                for order in range(2, orders):
+                    total, factor = sums[order], w[order, m]
+                    for g in range(groups):
+                        total[g] += factor * row[g]
+            out[i, 1 + s] = np.dot(number, sums[0])
+            out[i, 0] += np.dot(energy, sums[0])
+            for order in range(1, orders):
+                out[i, 2 + order] += np.dot(energy, sums[order])
 
 
 @njit(cache=True, error_model="numpy")
@@ -114,7 +135,7 @@ def level_densities(populations, weight, number, out):
         for m in range(directions):
             for s in range(species):
                 for g in range(groups):
-                    w = weight[i, m] * number[g]
+                    w = weight[i % weight.shape[0], m] * number[g]
                     for k in range(levels):
                         out[i, s, k] += w * populations[i, m, s, g, k]
 
@@ -136,7 +157,7 @@ def clip_occupations(populations, weight_0, number, energy, held, added):
         mean[:] = 0.0
         gain[:] = 0.0
         for m in range(directions):
-            row, w = rows[i, m], weight_0[i, m]
+            row, w = rows[i, m], weight_0[i % weight_0.shape[0], m]
             low, high = 0, 0
             for e in range(entries):
                 low += row[e] < 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,19 @@ from .petsc import petsc, world
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class Layout(NamedTuple):
+    """How a field on cells lies in a file."""
+
+    shape: tuple[int, ...]  #: of the whole mesh, slowest axis first
+    part: tuple[slice, ...]  #: this rank's
+    names: tuple[str, ...]  #: of the axes
+
+    @property
+    def local_shape(self) -> tuple[int, ...]:
+        """Shape of this rank's part."""
+        return tuple(int(piece.stop - piece.start) for piece in self.part)
 
 
 class Decomposition:
@@ -41,6 +54,16 @@ class Decomposition:
     def cells(self) -> slice:
         """This rank's range of the global cells."""
         return slice(self.start, self.stop)
+
+    @property
+    def layout(self) -> Layout:
+        """Where this rank's cells are in an array over all cells."""
+        return Layout((self.total,), (self.cells,), ("cell",))
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Global numbers of this rank's cells."""
+        return np.arange(self.start, self.stop)
 
     @property
     def is_first(self) -> bool:
@@ -79,6 +102,13 @@ class Decomposition:
                     requests.append(self.comm.Isend(array[row : row + 1], rank, tag=ghost))
         for request in requests:
             request.Wait()
+
+    def padded(self, array: NDArray[np.float64], halo: int = 1) -> NDArray[np.float64]:
+        """A copy of this rank's cells with ghost cells on each side, zero beyond the ends of the mesh (collective)."""
+        out = np.zeros((array.shape[0] + 2 * halo, *array.shape[1:]))
+        out[halo:-halo] = array
+        self.exchange(out, halo)
+        return out
 
     def gather(self, array: NDArray[Any]) -> NDArray[Any]:
         """Join the ranks' parts along the first axis; the whole array on every rank."""

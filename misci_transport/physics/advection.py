@@ -8,15 +8,17 @@ import numpy as np
 
 from ..kernels import advection as kernel
 from ..phase_space import HALO
+from .frame import FrameTerms, Metric, coefficients
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
     from .boundary import Boundary
+    from .frame import Coefficients
 
 
 #: Largest h * (loss rate of a population by angular and radial motion) that is stepped explicitly in angle.
@@ -38,24 +40,52 @@ class AdvectionOperator:
         self.phase_space, self.decomposition, self.boundary = phase_space, decomposition, boundary
         self.threshold = diffusion_threshold
         self.area = np.ascontiguousarray(angles.face_area[cells.start : cells.stop + 1])
+        #: area of the transport through the faces: with moving matter not that of the luminosities in its frame
+        self.moving_area = self.area
+        #: what moving matter and gravity do inside a cell, or None
+        self.frame: FrameTerms | None = None
+        self.moving: Coefficients | None = None  #: of the whole mesh
         self.redistribution = np.ascontiguousarray(angles.redistribution[cells])
         self.volume = np.ascontiguousarray(angles.volume[cells])
         self.diamond = angles.diamond
-        # fastest loss of a population by moving on in angle or in radius, cm^-1
-        outflow = np.maximum(self.area[1:], 0.0) + np.maximum(-self.area[:-1], 0.0)
-        angular = np.maximum(self.redistribution[:, 1:], 0.0) / self.diamond
-        self.angular_turnover = np.where(angular > 0.0, (outflow + angular) / self.volume, 0.0).max(axis=1)
+        self.angular_turnover = self._turnover()
         self._width = np.ones(decomposition.size + 2)
         self._width[1:-1] = phase_space.mesh.width[cells]
         decomposition.exchange(self._width, 1)
+
+    def follow_matter(self, velocity: NDArray[np.float64], metric: Metric) -> None:
+        """Take up velocities (cell,) in cm/s and a metric, both of the whole mesh, for all that follows.
+
+        Raises
+        ------
+        UnphysicalInputError, ConfigurationError
+            On all ranks: a velocity that is too large, energy groups that are not in geometric progression.
+        """
+        cells = self.decomposition.cells
+        self.moving = whole = coefficients(self.phase_space, self.boundary, velocity, metric)
+        leaving = np.maximum(whole.area[1:], 0.0) + np.maximum(-whole.area[:-1], 0.0)
+        #: light crossing of the smallest phase-space cell of the whole mesh, cm
+        self.shortest_crossing = float(1.0 / (leaving / whole.volume).max())
+        at = whole.take(cells.start, cells.stop)
+        if self.frame is None:
+            self.frame = FrameTerms(self.phase_space, cells)
+        self.frame.at = at
+        self.moving_area, self.redistribution, self.volume = at.area, at.redistribution, at.volume
+        self.angular_turnover = self._turnover()
+
+    def _turnover(self) -> NDArray[np.float64]:
+        """Fastest loss of a population by moving on in angle or in radius, (cell,) cm^-1."""
+        area = self.moving_area
+        outflow = np.maximum(area[1:], 0.0) + np.maximum(-area[:-1], 0.0)
+        angular = np.maximum(self.redistribution[:, 1:], 0.0) / self.diamond
+        fastest: NDArray[np.float64] = np.where(angular > 0.0, (outflow + angular) / self.volume, 0.0).max(axis=1)
+        return fastest
 
     def upwind_fraction(self, opacity: NDArray[np.float64]) -> NDArray[np.float64]:
         """b[face, entry] of this rank's faces from opacity[cell, ...] in cm^-1 (ghost cells are exchanged)."""
         cells = self.decomposition.size
         entries = opacity[0].size
-        padded = np.zeros((cells + 2, entries))
-        padded[1:-1] = opacity.reshape(cells, entries)
-        self.decomposition.exchange(padded, 1)
+        padded = self.decomposition.padded(opacity.reshape(cells, entries))
         out = np.empty((cells + 1, entries))
         kernel.upwind_fraction(padded, self._width, self.threshold, out)
         return out
@@ -91,7 +121,9 @@ class AdvectionOperator:
         Returns a f on the inner and outer face of this rank's range, (direction, entry), and the number of
         negative angular values that were set to zero (only with ``fix_up``).
         """
-        return self._run(kernel.flux_divergence, f, b, second_order, fix_up, redistribution, (), out, cells)
+        result = self._run(kernel.flux_divergence, f, b, second_order, fix_up, redistribution, (), out, cells)
+        self._shift(f, b, 1.0, out, cells, fix_up)
+        return result
 
     def advance(
         self,
@@ -113,7 +145,61 @@ class AdvectionOperator:
         """
         stage = kernel.advance_mean if mean else kernel.advance
         flat = start.reshape(*start.shape[:2], -1)
-        return self._run(stage, f, b, second_order, fix_up, redistribution, (flat, h), out, cells)
+        result = self._run(stage, f, b, second_order, fix_up, redistribution, (flat, h), out, cells)
+        self._shift(f, b, 0.5 * h if mean else h, out, cells, fix_up)
+        return result
+
+    def _shift(
+        self,
+        f: NDArray[np.float64],
+        b: NDArray[np.float64],
+        factor: float,
+        out: NDArray[np.float64],
+        cells: slice,
+        limited: bool,
+    ) -> None:
+        if self.frame is not None:
+            self.frame.add(f, HALO, b, factor, out, cells, limited=limited)
+
+    def stage(
+        self,
+        views: Sequence[tuple[slice, NDArray[np.float64], NDArray[np.float64]]],
+        start: NDArray[np.float64],
+        h: float,
+        out: NDArray[np.float64],
+        *,
+        mean: bool,
+        second_order: bool,
+        fix_up: bool,
+        redistribution: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], int]:
+        """`advance` of every range of cells whose levels belong together, with its ghost cells and upwind fractions.
+
+        Returns what enters through the ends of the mesh on this rank, (direction, entry), and the number of negative
+        angular values that were set to zero.
+        """
+        ends, fixed = [], 0
+        for cells, view, fraction in views:
+            inner, outer, added = self.advance(
+                view,
+                fraction,
+                start[cells],
+                h,
+                out[cells],
+                mean=mean,
+                second_order=second_order,
+                fix_up=fix_up,
+                redistribution=redistribution,
+                cells=cells,
+            )
+            ends += [inner, outer]
+            fixed += added
+        entering = np.zeros_like(ends[0])
+        if self.decomposition.is_first:
+            entering += ends[0]
+        if self.decomposition.is_last:
+            entering -= ends[-1]
+        return entering, fixed
 
     def _run(
         self,
@@ -135,7 +221,7 @@ class AdvectionOperator:
             f.reshape(f.shape[0], directions, entries),
             HALO,
             b,
-            self.area[first : last + 1],
+            self.moving_area[first : last + 1],
             (self.redistribution if redistribution is None else redistribution)[first:last],
             self.diamond,
             self.volume[first:last],

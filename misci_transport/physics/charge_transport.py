@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..alignment.conserved import packed_of
 from ..flavor import unpack
-from ..kernels.collisions import DIAGONAL
 from ..phase_space import HALO
+from .boundary import Boundary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,27 +61,13 @@ class ChargeTransport:
 
     def carried(self, populations: NDArray[np.float64], content: NDArray[np.float64]) -> NDArray[np.float64]:
         """b with ghost cells, (cell + 2 HALO, direction, species, group, 2), of populations with ghost cells."""
-        b = np.zeros((*populations.shape[:-1], CHARGES))
-        b[HALO:-HALO] = np.einsum("cmsgk,cmsgka->cmsga", populations[HALO:-HALO], content)
-        self.decomposition.exchange(b, HALO)
-        boundary, mirror = self.advection.boundary, self.phase_space.angles.mirror
-        cells = self.decomposition.size
-        if self.decomposition.is_first:
-            for ghost in range(HALO):
-                if boundary.inner == "reflecting":
-                    b[ghost] = b[min(2 * HALO - 1 - ghost, HALO + cells - 1)][mirror]
-                elif self.inner is not None:
-                    b[ghost] = self.inner
-                else:
-                    b[ghost] = np.einsum("msgk,msgka->msga", populations[ghost], content[0])
-        if self.decomposition.is_last:
-            for ghost in range(HALO + cells, 2 * HALO + cells):
-                if boundary.outer == "reflecting":
-                    b[ghost] = b[max(2 * (HALO + cells) - 1 - ghost, HALO)][mirror]
-                elif self.outer is not None:
-                    b[ghost] = self.outer
-                else:
-                    b[ghost] = np.einsum("msgk,msgka->msga", populations[ghost], content[-1])
+        b = self.decomposition.padded(np.einsum("cmsgk,cmsgka->cmsga", populations[HALO:-HALO], content), HALO)
+        inner, outer = (
+            np.einsum("msgk,msgka->msga", populations[end], content[end]) if given is None else given
+            for given, end in ((self.inner, 0), (self.outer, -1))
+        )
+        kinds = self.advection.boundary
+        Boundary(kinds.inner, kinds.outer, inner, outer).fill(b, self.phase_space.angles, self.decomposition)
         return b
 
     def rate(
@@ -127,7 +114,7 @@ class ChargeTransport:
         """
         n = self.phase_space.n_flavors
         moments, gain, loss = collisions.gain_loss(populations, frame)
-        rho, up, down = (_matrices(x, n) for x in (moments, gain, loss))
+        rho, up, down = (unpack(packed_of(x, n)[..., : n * n]) for x in (moments, gain, loss))
         removal = up + down
         zeroth = _anticommutator(removal[:, :, 0], rho[:, :, 0])
         first = _anticommutator(removal[:, :, 1], rho[:, :, 1])
@@ -142,9 +129,3 @@ class ChargeTransport:
 def _anticommutator(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> NDArray[np.complex128]:
     product: NDArray[np.complex128] = a @ b + b @ a
     return product
-
-
-def _matrices(components: NDArray[np.float64], n: int) -> NDArray[np.complex128]:
-    """Hermitian N_f x N_f matrices from components (three diagonal ones, then the off-diagonal ones)."""
-    packed = np.concatenate([components[..., :n], components[..., DIAGONAL : DIAGONAL + n * (n - 1)]], axis=-1)
-    return unpack(packed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..kernels import collision_batch
 from ..kernels.collisions import DIAGONAL, PAIR, SCATTERING
+from ..phase_space import local_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +24,17 @@ _KIND = {"scattering": SCATTERING, "pair": PAIR}
 class CollisionOperator:
     """C[populations] with the matrix structure of the module kernels.collisions.
 
-    Arrays are local to a rank: f[cell, direction, species, group, level]; results in cm^-1.
+    Arrays are local to a rank: f[cell, direction, species, group, level]; results in cm^-1. weight (cell or 1, order,
+    direction) and velocity (cell or 1, direction, axis) are the directions; with one row they hold in all cells.
     """
 
-    def __init__(self, phase_space: PhaseSpace, rates: Rates, cells: slice) -> None:
+    def __init__(self, phase_space: PhaseSpace, rates: Rates, cells: slice | NDArray[np.int64]) -> None:
         self.phase_space = phase_space
         self.rates = rates
+        self.cells = cells
         angles = phase_space.angles
-        self.weight_0, self.weight_1 = (np.ascontiguousarray(w[cells]) for w in angles.averaging_weight)
-        self.cosine = self.weight_1 / self.weight_0
+        self.weight = local_rows(angles.averaging_weights, cells)
+        self.velocity = np.ascontiguousarray((self.weight[:, 1:] / self.weight[:, :1]).transpose(0, 2, 1))
         groups, components = phase_space.energy.size, phase_space.components
         n = rates.scattering_0.shape[0]
         weight = phase_space.energy.weight
@@ -46,16 +50,24 @@ class CollisionOperator:
             for j, (a, b) in enumerate(pairs):
                 self.amplitude[p, :, DIAGONAL + 2 * j] = g[:, a] * g[:, b]
                 self.amplitude[p, :, DIAGONAL + 2 * j + 1] = g[:, a] * g[:, b]
-        self._moments = np.zeros((n, 2, 2, groups, components))
+        self._moments = np.zeros((n, 2, self.weight.shape[1], groups, components))
         self._gain, self._loss = np.zeros_like(self._moments), np.zeros_like(self._moments)
         self._dmoments = np.zeros_like(self._moments)
         self._dgain, self._dloss = np.zeros_like(self._moments), np.zeros_like(self._moments)
 
+    def in_coordinate_time(self, lapse: NDArray[np.float64]) -> CollisionOperator:
+        """The same collisions per cm of coordinate time, lapse (cell,) times those per cm of proper time."""
+        return CollisionOperator(self.phase_space, self.rates.scaled(lapse), self.cells)
+
+    def with_rates(self, rates: Rates) -> CollisionOperator:
+        """The same operator with other emissivities and absorptions; it shares the work arrays."""
+        other = copy(self)
+        other.rates = rates
+        return other
+
     def moments(self, f: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:
-        """1/2 integral(mu^l rho_c dmu), shape (cell, species, l, group, component)."""
-        collision_batch.moments(
-            f, self.weight_0, self.weight_1, frame.component, frame.mixed, frame.projector, self._moments
-        )
+        """1/2 sum_m weight_order rho_c, shape (cell, species, order, group, component); order 0 is the mean."""
+        collision_batch.moments(f, self.weight, frame.component, frame.mixed, frame.projector, self._moments)
         return self._moments
 
     def rate(self, f: NDArray[np.float64], frame: LevelFrame, out: NDArray[np.float64]) -> None:
@@ -65,7 +77,7 @@ class CollisionOperator:
         r = self.rates
         collision_batch.rate(
             f,
-            self.cosine,
+            self.velocity,
             r.scattering_0,
             r.scattering_1,
             frame.component,
@@ -80,7 +92,7 @@ class CollisionOperator:
     def gain_loss(
         self, f: NDArray[np.float64], frame: LevelFrame
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Moments, gain and loss of populations f: (cell, species, l, group, component) each, the last two in cm^-1."""
+        """Moments, gain and loss (cm^-1) of populations f: (cell, species, order, group, component) each."""
         self.moments(f, frame)
         self._fill(self._moments, 1.0, frame, self._gain, self._loss)
         return self._moments, self._gain, self._loss
@@ -89,15 +101,13 @@ class CollisionOperator:
         self, f: NDArray[np.float64], df: NDArray[np.float64], frame: LevelFrame, out: NDArray[np.float64]
     ) -> None:
         """Fill out with dC along df at fixed eigenvectors, around the f of the last ``rate``."""
-        collision_batch.moments(
-            df, self.weight_0, self.weight_1, frame.component, frame.mixed, frame.projector, self._dmoments
-        )
+        collision_batch.moments(df, self.weight, frame.component, frame.mixed, frame.projector, self._dmoments)
         self._fill(self._dmoments, 0.0, frame, self._dgain, self._dloss)
         r = self.rates
         collision_batch.rate_derivative(
             f,
             df,
-            self.cosine,
+            self.velocity,
             r.scattering_0,
             r.scattering_1,
             frame.component,
@@ -128,7 +138,7 @@ class CollisionOperator:
     def _average(self, diagonal: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:
         cells, species, _, groups = diagonal.shape
         out = np.empty((cells, species, groups, frame.component.shape[2]))
-        collision_batch.level_average(diagonal, self.weight_0, frame.component, frame.mixed, frame.projector, out)
+        collision_batch.level_average(diagonal, self.weight, frame.component, frame.mixed, frame.projector, out)
         return out
 
     def _fill(

@@ -10,11 +10,10 @@ import numpy as np
 
 from ..alignment import CONVERGED, DENSITY, FLUX, LOCKED, ChargeAxes, ChargedCells, charge_axes
 from ..alignment.branches import Point, continue_branch, start_branches
+from ..alignment.conserved import density_matrix_of
 from ..errors import ConfigurationError
-from ..kernels.alignment import align_batch
 from ..phase_space import HALO
-from .hamiltonian import matter_beta
-from .interfaces import Interfaces
+from .interfaces import Interfaces, transfer
 from .mixing import OTHER_ROOT, PURE_FLAVOR_TOLERANCE, LocalMixing, condition_numbers
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .charge_transport import ChargeTransport
     from .collisions import CollisionOperator
     from .hamiltonian import Hamiltonian
+    from .interfaces import View
     from .levels import LevelFrame
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class Event:
     """Something that happened to the branch of a cell."""
 
     cell: int  #: global number
-    kind: str  #: "continued", "turned" (another branch behind a turning point), "reprojected" or "held"
+    #: "continued", "turned" (another branch behind a turning point), "reprojected", "held", or "charges KIND" (chosen)
+    kind: str
     lost: float = 0.0  #: part of sum |weight| |density_matrix|^2 that a projection lost
 
 
@@ -134,7 +135,6 @@ class ConservedMixing(LocalMixing):
     def set_fluid(self, fluid: Fluid) -> None:
         """Matter potential and velocity of this rank's cells, and the axes of the charges that go with them."""
         super().set_fluid(fluid)
-        self.beta = matter_beta(fluid)
         self._cells = None
 
     def follow_synchronization(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
@@ -222,9 +222,7 @@ class ConservedMixing(LocalMixing):
         changed = np.array([i for i, (old, new) in enumerate(zip(self.kinds, wanted, strict=True)) if old != new], int)
         if not comm.allreduce(int(changed.size)):
             return
-        n = self.phase_space.n_flavors
-        total = np.einsum("cmsgk,cmsgki->cmsgi", populations[changed], self.projector[changed])
-        given = np.concatenate([total[..., :n], 0.5 * total[..., 3 : 3 + n * (n - 1)], total[..., n:3]], axis=-1)
+        given = density_matrix_of(populations[changed], self.projector[changed], self.phase_space.n_flavors)
         self.kinds, self._cells, self._known = wanted, None, None
         self.interfaces = Interfaces(self.kinds, self.decomposition)
         self.follow_synchronization(populations, moments)
@@ -410,21 +408,13 @@ class ConservedMixing(LocalMixing):
         if chosen.size == 0 or self.solver == "petsc":
             return
         found = np.ascontiguousarray(moments[chosen])
-        status = np.zeros(chosen.size, dtype=np.int64)
-        residual = np.zeros(chosen.size)
-        h = self.hamiltonian
-        align_batch(
-            found, np.ascontiguousarray(populations[chosen]), self.weight_0[chosen], self.weight_1[chosen],
-            self.cosine[chosen], self.number_weight, h.vacuum, self.potential[chosen], self.beta[chosen], h.strength,
-            self.shift[chosen], self.phase_space.n_flavors, self.tolerance, 0, True, status,
-            np.zeros(chosen.size, dtype=np.int64), residual,
-        )  # fmt: skip
-        locked = status == LOCKED
+        report = self.medium.take(chosen, populations).solve(found, self.tolerance, 0, True)
+        locked = report.status == LOCKED
         cells = chosen[locked]
         if cells.size:
             y[cells] = self.cells.take(cells).unknowns(found[locked])
             self._is_locked[cells] = True
-            self.status[cells], self.iterations[cells], self.residual[cells] = LOCKED, 1, residual[locked]
+            self.status[cells], self.iterations[cells], self.residual[cells] = LOCKED, 1, report.residual[locked]
 
     def _solve(
         self,
@@ -444,7 +434,7 @@ class ConservedMixing(LocalMixing):
                 comm=self.decomposition.comm,
                 tolerance=self.tolerance,
                 max_iterations=self.max_iterations,
-                first_cell=self.decomposition.start,
+                numbers=self.decomposition.numbers,
                 petsc_options=self.petsc_options,
             )
         return cells.align(populations, y, charges, tolerance=self.tolerance, max_iterations=self.max_iterations)
@@ -458,13 +448,19 @@ class ConservedMixing(LocalMixing):
             return
         old = Point.of(known.cells, cell, known.populations[cell], known.charges[cell])
         new = Point.of(cells, cell, populations[cell], charges[cell])
-        path = continue_branch(cells, cell, old, new, known.unknowns[cell], tolerance=self.tolerance)
-        if path.found:
-            y[cell] = path.unknowns
-            self.status[cell] = CONVERGED
-            self._note(cell, "turned" if path.turns else "continued")
-        elif self.on_failure == "reproject" and self.fixed == DENSITY:
+        found = self._continue(cell, old, new, known.unknowns[cell], y)
+        if not found and self.on_failure == "reproject" and self.fixed == DENSITY:
             self._reproject(cell, known, populations, charges, y)
+
+    def _continue(
+        self, cell: int, old: Point, new: Point, unknowns: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> bool:
+        """Follow the solution `unknowns` from old to new; where it leads there, y and the status are set."""
+        path = continue_branch(self.cells, cell, old, new, unknowns, tolerance=self.tolerance)
+        if path.found:
+            y[cell], self.status[cell] = path.unknowns, CONVERGED
+            self._note(cell, "turned" if path.turns else "continued")
+        return path.found
 
     def _reproject(
         self,
@@ -533,51 +529,26 @@ class ConservedMixing(LocalMixing):
 
     def charge_flow(self, ghosted: NDArray[np.float64], b: NDArray[np.float64], second_order: bool) -> Any:
         """- div Tr(Q_a D_1), (cell, 2) in cm^-4, with the eigenvectors of the last alignment."""
-        return self.transport.rate(
-            ghosted, self.content, b, second_order, lambda charge, upwind: self._charge_views(charge, upwind, ghosted)
-        )
-
-    def views(
-        self, ghosted: NDArray[np.float64], b: NDArray[np.float64]
-    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
-        """Regions of this rank: cells, populations with ghost cells in the region's own levels, upwind fractions."""
-        if not self.interfaces.any:
-            return [(slice(0, self.decomposition.size), ghosted, b)]
-        projector = self.interfaces.neighbours(self.projector)
-        return [
-            (part.cells, self.interfaces.view(part, ghosted, projector, self._outward), self.interfaces.upwind(part, b))
-            for part in self.interfaces.blocks
-        ]
-
-    def _charge_views(
-        self, charge: NDArray[np.float64], b: NDArray[np.float64], ghosted: NDArray[np.float64]
-    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
-        """The same for Tr(Q_a density_matrix), with the charges of the region that is entered."""
-        if not self.interfaces.any:
-            return [(slice(0, self.decomposition.size), charge, b)]
-        projector = self.interfaces.neighbours(self.projector)
-        outward = self._outward[:, None, None, None]
-        parts = []
-        for part in self.interfaces.blocks:
-            view = charge[part.start : part.stop + 2 * HALO].copy()
-            if part.opens:
-                entering = self._charge_of(part.start, projector[part.start], ghosted[part.start + HALO - 1])
-                view[:HALO] = np.where(outward, entering, view[HALO])
-            if part.closes:
-                entering = self._charge_of(part.stop - 1, projector[part.stop + 1], ghosted[part.stop + HALO])
-                view[-HALO:] = np.where(outward, view[-HALO - 1], entering)
-            parts.append((part.cells, view, self.interfaces.upwind(part, b)))
-        return parts
-
-    def _charge_of(
-        self, cell: int, projector: NDArray[np.float64], populations: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Tr(Q_a density_matrix) with the charges of a cell, of populations on other levels: (direction, ..., 2)."""
         n = self.phase_space.n_flavors
-        components = np.einsum("msgki,msgk->msgi", projector, populations)
-        packed = np.concatenate([components[..., :n], 0.5 * components[..., 3 : 3 + n * (n - 1)]], axis=-1)
-        content: NDArray[np.float64] = self.cells.axes.take(np.array([cell])).content(packed[None])[0]
-        return content
+
+        def entering(inside: int, outside: int, projector: NDArray[np.float64]) -> NDArray[np.float64]:
+            # the populations outside, with the charges of the region that is entered
+            packed = density_matrix_of(ghosted[outside + HALO], projector[outside + 1], n)[..., : n * n]
+            content: NDArray[np.float64] = self.cells.axes.take(np.array([inside])).content(packed[None])[0]
+            return content
+
+        def regions(charge: NDArray[np.float64], upwind: NDArray[np.float64]) -> list[View]:
+            return self.interfaces.views(charge, upwind, self.projector, self._outward, entering)
+
+        return self.transport.rate(ghosted, self.content, b, second_order, regions)
+
+    def views(self, ghosted: NDArray[np.float64], b: NDArray[np.float64]) -> list[View]:
+        """Regions of this rank: cells, populations with ghost cells in the region's own levels, upwind fractions."""
+
+        def entering(inside: int, outside: int, projector: NDArray[np.float64]) -> NDArray[np.float64]:
+            return transfer(projector[inside + 1], projector[outside + 1], ghosted[outside + HALO])
+
+        return self.interfaces.views(ghosted, b, self.projector, self._outward, entering)
 
     def change_charges(
         self,
@@ -606,9 +577,7 @@ class ConservedMixing(LocalMixing):
     def _move_phases(self, h: float) -> None:
         """(E5): d_t k + grad lambda = 0, with what comes from inside; a steady source fixes the phase, lambda = 0."""
         dec, mesh = self.decomposition, self.phase_space.mesh
-        padded = np.zeros((dec.size + 2, 2))
-        padded[1:-1] = self.multipliers
-        dec.exchange(padded, 1)
+        padded = dec.padded(self.multipliers)
         center = mesh.center
         inner = np.concatenate([[mesh.face[0]], center[:-1]])[dec.cells]
         slope = (padded[1:-1] - padded[:-2]) / (center[dec.cells] - inner)[:, None]
@@ -682,10 +651,7 @@ class ConservedMixing(LocalMixing):
             if report.successful:
                 y[cell] = trial[0]
             elif last is not None:
-                path = continue_branch(cells, cell, last[0], here, last[1], tolerance=self.tolerance)
-                if path.found:
-                    y[cell], self.status[cell] = path.unknowns, CONVERGED
-                    self._note(cell, "turned" if path.turns else "continued")
+                self._continue(cell, last[0], here, last[1], y)
             last = (here, y[cell])
         if not dec.is_last:
             dec.comm.send(last, dest=dec.comm.rank + 1)
@@ -697,7 +663,7 @@ def _dilution(cells: ChargedCells, old: Point, new: Point) -> NDArray[np.float64
     """Factor of each unknown from one cell to the next: moments follow the weights, multipliers stay."""
     d = cells.n_flavors**2 - 1
     factor = np.ones(2 * d)
-    for order, (a, b) in enumerate(((old.weight_0, new.weight_0), (old.weight_1, new.weight_1))):
+    for order, (a, b) in enumerate(zip(old.weight, new.weight, strict=True)):
         before = float(np.abs(a).sum())
         factor[order * d : (order + 1) * d] = float(np.abs(b).sum()) / before if before > 0.0 else 1.0
     start = cells.fixed * d

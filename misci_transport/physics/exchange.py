@@ -9,6 +9,7 @@ import numpy as np
 
 from ..constants import ERG_PER_MEV, SPEED_OF_LIGHT
 from ..kernels.traces import trace_moments
+from ..phase_space import local_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +23,16 @@ class Sources:
 
     energy: NDArray[np.float64]  #: erg cm^-3 s^-1
     lepton_number: NDArray[np.float64]  #: electrons (minus positrons) cm^-3 s^-1
-    momentum: NDArray[np.float64]  #: radial, dyn cm^-3
+    momentum: NDArray[np.float64]  #: dyn cm^-3; radial with one axis, (cell, axis) with more
 
 
 def sources_of(moments: NDArray[np.float64]) -> Sources:
-    """Sources of the moments of a collision term, (cell, 4): energy (MeV), both numbers, energy times direction cosine.
+    """Sources of moments of a collision term, (cell, 3 + axes): energy (MeV), both numbers, energy times velocity.
 
     In cm^-1 times cm^-3; what the neutrinos lose the fluid gains.
     """
-    energy, neutrinos, antineutrinos, forward = np.ascontiguousarray(moments.T)
+    energy, neutrinos, antineutrinos = np.ascontiguousarray(moments[:, :3].T)
+    forward = moments[:, 3].copy() if moments.shape[1] == 4 else moments[:, 3:]
     return Sources(
         -SPEED_OF_LIGHT * ERG_PER_MEV * energy,
         -SPEED_OF_LIGHT * (neutrinos - antineutrinos),
@@ -41,15 +43,15 @@ def sources_of(moments: NDArray[np.float64]) -> Sources:
 class Exchange:
     """Moments of a collision term C[cell, direction, species, group, level] in cm^-1.
 
-    energy = -c sum w_0 n_g E_g C,  lepton number = -c sum w_0 n_g (C_nu - C_nubar),  momentum = -sum w_1 n_g E_g C
+    energy = -c sum w_0 n_g E_g C,  lepton number = -c sum w_0 n_g (C_nu - C_nubar),  momentum = -sum w_d n_g E_g C
 
-    of Tr C: traces do not depend on the basis, and of all processes only charged currents change
-    Tr(rho - rhobar), so its loss is the fluid's gain of electron-lepton number.
+    of Tr C, with the weight w_d = w_0 v_d of an axis: traces do not depend on the basis, and of all processes only
+    charged currents change Tr(rho - rhobar), so its loss is the fluid's gain of electron-lepton number.
     """
 
-    def __init__(self, phase_space: PhaseSpace, cells: slice) -> None:
-        self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
-        self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
+    def __init__(self, phase_space: PhaseSpace, cells: slice | NDArray[np.int64]) -> None:
+        self.weight = local_rows(phase_space.angles.weights, cells)  #: (cell or 1, order, direction)
+        self.weight_0 = np.ascontiguousarray(self.weight[:, 0])
         self.number = phase_space.number_weight
         self.energy = self.number * phase_space.energy.center
 
@@ -62,10 +64,10 @@ class Exchange:
 
     def content(self, trace: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Energy (MeV cm^-3) and numbers (cm^-3) in each cell for the trace over flavours of occupations."""
-        energy, neutrinos, antineutrinos, _ = np.ascontiguousarray(self._moments(trace).T)
+        energy, neutrinos, antineutrinos = np.ascontiguousarray(self._moments(trace)[:, :3].T)
         return {"energy": energy, "neutrinos": neutrinos, "antineutrinos": antineutrinos}
 
     def _moments(self, trace: NDArray[np.float64]) -> NDArray[np.float64]:
-        out = np.empty((trace.shape[0], 4))
-        trace_moments(np.ascontiguousarray(trace), self.weight_0, self.weight_1, self.number, self.energy, out)
+        out = np.empty((trace.shape[0], 2 + self.weight.shape[1]))
+        trace_moments(np.ascontiguousarray(trace), self.weight, self.number, self.energy, out)
         return out

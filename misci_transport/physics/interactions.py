@@ -8,6 +8,9 @@ from ..rates import Rates
 from .microphysics.builtin import BuiltinOptions, builtin_rates
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..energy import EnergyGrid
     from ..fluid import Fluid
     from ..options import CollisionOptions
@@ -30,7 +33,7 @@ class RateSource:
         """The groups that a table prescribes, or None."""
         return None if self.table is None else self.table.energy_grid()
 
-    def rates(self, fluid: Fluid, energy: EnergyGrid, first_cell: int = 0) -> Rates:
+    def rates(self, fluid: Fluid, energy: EnergyGrid, numbers: NDArray[np.int64] | None = None) -> Rates:
         """Rates on the fluid's cells.
 
         Raises
@@ -42,7 +45,7 @@ class RateSource:
         if o.source == "none":
             return Rates.zero(fluid.size, energy.size)
         if self.table is not None:
-            return self.table.rates(fluid, energy, first_cell)
+            return self.table.rates(fluid, energy, numbers)
         return builtin_rates(
             fluid,
             energy,
@@ -56,5 +59,5 @@ class RateSource:
                 weak_magnetism=o.weak_magnetism,
                 nucleon_potential=o.nucleon_potential,
             ),
-            first_cell,
+            numbers,
         )

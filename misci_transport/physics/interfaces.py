@@ -17,11 +17,16 @@ from ..kernels.collisions import DIAGONAL
 from ..phase_space import HALO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from ..parallel.decomposition import Decomposition
+
+    #: Range of cells, field of it with ghost cells, upwind fractions of it.
+    View = tuple[slice, NDArray[np.float64], NDArray[np.float64]]
+    #: From the local cell inside, the one outside, and projectors (cell + 2, ...): a field (direction, ...) inside.
+    Entering = Callable[[int, int, NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -61,42 +66,56 @@ class Interfaces:
         """Whether the mesh has more than one region."""
         return bool(self.faces)
 
-    def neighbours(self, projector: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Projectors (cell + 2, ...) with those of the cells next to this rank's (collective)."""
-        padded = np.zeros((projector.shape[0] + 2, *projector.shape[1:]))
-        padded[1:-1] = projector
-        self.decomposition.exchange(padded, 1)
-        return padded
-
-    def view(
+    def views(
         self,
-        block: Block,
-        ghosted: NDArray[np.float64],
+        field: NDArray[np.float64],
+        b: NDArray[np.float64],
         projector: NDArray[np.float64],
         outward: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
-        """Populations of a block with ghost cells in its own levels; ghosted and projector as of `neighbours`.
+        entering: Entering,
+    ) -> list[View]:
+        """The regions of this rank as they are advected, each by itself (collective).
 
-        outward (direction,): whether a direction moves outwards.
+        field (cell + 2 HALO, direction, ...) and b[face, entry] of all cells; projector (cell, ...) of this rank's;
+        outward (direction,): whether a direction moves outwards; entering: what crosses the face into a region.
         """
-        f = ghosted[block.start : block.stop + 2 * HALO].copy()
+        if not self.faces:
+            return [(slice(0, self.decomposition.size), field, b)]
+        # exchanged every time: new matter may renew the eigenvectors of one rank only, which must not communicate
+        around = self.decomposition.padded(projector)
+        return [
+            (block.cells, self._field(block, field, around, outward[:, None, None, None], entering), _upwind(block, b))
+            for block in self.blocks
+        ]
+
+    def _field(
+        self,
+        block: Block,
+        field: NDArray[np.float64],
+        around: NDArray[np.float64],
+        outward: NDArray[np.bool_],
+        entering: Entering,
+    ) -> NDArray[np.float64]:
+        """A block with its ghost cells: what moves away from the other region comes from there.
+
+        What moves towards it has no slope at the face.
+        """
+        f = field[block.start : block.stop + 2 * HALO].copy()
         if block.opens:
-            # what moves outwards comes from the other region; what moves inwards has no slope at the face
-            inside, outside = projector[block.start + 1], projector[block.start]
-            f[:HALO] = np.where(outward[:, None, None, None], transfer(inside, outside, f[HALO - 1]), f[HALO])
+            f[:HALO] = np.where(outward, entering(block.start, block.start - 1, around), f[HALO])
         if block.closes:
-            inside, outside = projector[block.stop], projector[block.stop + 1]
-            f[-HALO:] = np.where(outward[:, None, None, None], f[-HALO - 1], transfer(inside, outside, f[-HALO]))
+            f[-HALO:] = np.where(outward, f[-HALO - 1], entering(block.stop - 1, block.stop, around))
         return f
 
-    def upwind(self, block: Block, b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """b[face, entry] of a block, upwind where a region ends."""
-        part = b[block.faces].copy()
-        if block.opens:
-            part[0] = 1.0
-        if block.closes:
-            part[-1] = 1.0
-        return part
+
+def _upwind(block: Block, b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """b[face, entry] of a block, upwind where a region ends."""
+    part = b[block.faces].copy()
+    if block.opens:
+        part[0] = 1.0
+    if block.closes:
+        part[-1] = 1.0
+    return part
 
 
 def transfer(

@@ -7,7 +7,7 @@ reference that the scheme of populations is compared with.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,12 +77,12 @@ class MatrixScheme:
                 sides.append(None)
                 continue
             out = np.zeros_like(self.ghosted[:1])
-            cosine, vacuum, potential, beta, strength, shift, n = self._medium()
+            velocity, vacuum, potential, beta, strength, shift, n = self._medium()
             pick = [cell]
             mixing_kernel.density_matrices_batch(
                 np.ascontiguousarray(populations[None]),
                 state.moments[pick],
-                cosine[pick],
+                velocity if len(velocity) == 1 else velocity[pick],
                 vacuum,
                 potential[pick],
                 beta[pick],
@@ -118,9 +118,8 @@ class MatrixScheme:
             )
         kernel.implicit_matrix_cells(
             start,
-            collisions.weight_0,
-            collisions.weight_1,
-            collisions.cosine,
+            collisions.weight,
+            collisions.velocity,
             h,
             r.emissivity,
             r.absorption,
@@ -165,24 +164,6 @@ class MatrixScheme:
         )
         return HBAR_C * out
 
-    def _medium(
-        self,
-    ) -> tuple[
-        NDArray[np.float64],
-        NDArray[np.float64],
-        NDArray[np.float64],
-        NDArray[np.float64],
-        float,
-        NDArray[np.float64],
-        int,
-    ]:
-        mixing = self.mixing
-        return (
-            mixing.cosine,
-            mixing.hamiltonian.vacuum,
-            mixing.potential,
-            mixing.beta,
-            mixing.hamiltonian.strength,
-            mixing.shift,
-            self.n_flavors,
-        )
+    def _medium(self) -> tuple[Any, ...]:
+        """velocity, vacuum, potential, beta, strength, shift and N_f: what the eigenvectors depend on."""
+        return self.mixing.medium.mixing_arguments()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..alignment import CONVERGED, LOCKED, STATUS_NAMES
+from ..alignment import CONVERGED, LOCKED, STATUS_NAMES, Batch
 from ..errors import ConvergenceError
 from ..kernels.alignment import align_batch
 from ..kernels.alignment_batch_residual import evaluate_batch, to_coordinates_batch
 from ..kernels.projectors import electron_mixing_bounds, fill_projectors
 from ..kernels.traces import level_densities
+from ..phase_space import local_rows
 from .hamiltonian import matter_beta
 from .levels import LevelFrame
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..fluid import Fluid
+    from ..parallel.block_decomposition import BlockDecomposition
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
     from .collisions import CollisionOperator
@@ -61,9 +64,7 @@ class _Record:
         failed: NDArray[np.bool_] = (self.status != CONVERGED) & (self.status != LOCKED)
         return failed
 
-    def views(
-        self, ghosted: NDArray[np.float64], b: NDArray[np.float64]
-    ) -> list[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+    def views(self, ghosted: NDArray[np.float64], b: Any) -> list[tuple[slice, NDArray[np.float64], Any]]:
         """All cells are one region."""
         return [(slice(0, self.locked.size), ghosted, b)]
 
@@ -75,7 +76,7 @@ class _Record:
         """Global faces where charges change."""
         return []
 
-    def charge_flow(self, _ghosted: NDArray[np.float64], _b: NDArray[np.float64], _second_order: bool) -> Any:
+    def charge_flow(self, _ghosted: NDArray[np.float64], _b: Any, _second_order: bool) -> Any:
         """No charges are carried."""
         return None
 
@@ -104,12 +105,12 @@ class _Record:
 class NoMixing(_Record):
     """Flavours are carried without conversion: every cell is locked, nothing is solved."""
 
-    def __init__(self, phase_space: PhaseSpace, cells: slice) -> None:
-        super().__init__(cells.stop - cells.start)
+    def __init__(self, phase_space: PhaseSpace, cells: slice | NDArray[np.int64]) -> None:
+        size = cells.stop - cells.start if isinstance(cells, slice) else cells.size
+        super().__init__(size)
         self.phase_space = phase_space
-        self.frame = LevelFrame.locked(phase_space, cells.stop - cells.start)
-        self.weight_0 = phase_space.angles.weight_0[cells]
-        self.weight_1 = phase_space.angles.weight_1[cells]
+        self.frame = LevelFrame.locked(phase_space, size)
+        self.weight = local_rows(phase_space.angles.weights, cells)
 
     def set_fluid(self, fluid: Fluid) -> None:
         """Matter does not matter here."""
@@ -123,8 +124,8 @@ class NoMixing(_Record):
         number = self.phase_space.number_weight
         moments[:] = 0.0
         content = np.empty((populations.shape[0], 2, populations.shape[4]))
-        for order, weight in enumerate((self.weight_0, self.weight_1)):
-            level_densities(populations, weight, number, content)
+        for order in range(moments.shape[1]):
+            level_densities(populations, np.ascontiguousarray(self.weight[:, order]), number, content)
             for level in range(content.shape[2]):
                 for species, sign in ((0, 1.0), (1, -1.0)):
                     component = self.frame.component[0, species, level]
@@ -139,7 +140,7 @@ class LocalMixing(_Record):
     def __init__(
         self,
         phase_space: PhaseSpace,
-        decomposition: Decomposition,
+        decomposition: Decomposition | BlockDecomposition,
         hamiltonian: Hamiltonian,
         *,
         solver: str,
@@ -150,7 +151,8 @@ class LocalMixing(_Record):
     ) -> None:
         super().__init__(decomposition.size)
         cells = decomposition.cells
-        self.phase_space, self.decomposition, self.hamiltonian = phase_space, decomposition, hamiltonian
+        self.phase_space, self.hamiltonian = phase_space, hamiltonian
+        self.decomposition: Any = decomposition
         self.solver, self.tolerance, self.max_iterations, self.on_failure = (
             solver,
             tolerance,
@@ -158,27 +160,55 @@ class LocalMixing(_Record):
             on_failure,
         )
         self.petsc_options = petsc_options
-        self.weight_0 = np.ascontiguousarray(phase_space.angles.weight_0[cells])
-        self.weight_1 = np.ascontiguousarray(phase_space.angles.weight_1[cells])
-        self.cosine = self.weight_1 / self.weight_0
+        weight = local_rows(phase_space.angles.weights, cells)
+        velocity = local_rows(phase_space.angles.velocity, cells)
+        orders, axes = weight.shape[1], velocity.shape[2]
+        #: what the alignment needs to know besides the populations
+        self.medium = Batch(
+            cells=decomposition.size,
+            weight=weight,
+            velocity=velocity,
+            number_weight=phase_space.number_weight,
+            vacuum=hamiltonian.vacuum,
+            potential=np.zeros(decomposition.size),
+            beta=np.zeros((decomposition.size, axes)),
+            strength=hamiltonian.strength,
+            shift=np.zeros((decomposition.size, orders, phase_space.n_flavors**2)),
+            n_flavors=phase_space.n_flavors,
+        )
+        # directions that are symmetric about the radius, for what knows no others
+        self.weight_0, self.weight_1 = (np.ascontiguousarray(weight[:, order]) for order in range(2))
+        self.cosine = np.ascontiguousarray(velocity[..., 0])
         self.number_weight = phase_space.number_weight
-        self.potential = np.zeros(decomposition.size)
-        self.beta = np.zeros(decomposition.size)
-        self.shift = np.zeros((decomposition.size, 2, phase_space.n_flavors**2))
         self.frame = LevelFrame.locked(phase_space, decomposition.size)
         self._bound = np.empty(decomposition.size)
 
     def set_fluid(self, fluid: Fluid) -> None:
         """Matter potential and velocity of this rank's cells."""
-        self.potential = self.hamiltonian.matter_potential(fluid)
-        self.beta = matter_beta(fluid)
+        beta = np.ascontiguousarray(matter_beta(fluid).reshape(self.medium.beta.shape))
+        self.medium = replace(self.medium, potential=self.hamiltonian.matter_potential(fluid), beta=beta)
+
+    @property
+    def potential(self) -> NDArray[np.float64]:
+        """Matter potential V, (cell,) cm^-1."""
+        return self.medium.potential
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """Radial velocity of matter over c, (cell,)."""
+        return np.ascontiguousarray(self.medium.beta[:, 0])
+
+    @property
+    def shift(self) -> NDArray[np.float64]:
+        """Constant part of the Hamiltonian, (cell, order, N_f^2) cm^-1."""
+        return self.medium.shift
 
     def effective_hamiltonian(self, moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """H = (+-) vacuum_g + field_0 - mu field_1: vacuum (cell, group, N_f^2) and fields (cell, 2, N_f^2), cm^-1."""
-        vacuum = self.hamiltonian.vacuum
-        fields = self.hamiltonian.strength * moments + self.shift
-        fields[:, 0, 0] += self.potential
-        fields[:, 1, 0] += self.potential * self.beta
+        """H = (+-) vacuum_g + field_0 - v . field_1, cm^-1: (cell, group, N_f^2) and (cell, order, N_f^2)."""
+        vacuum, medium = self.hamiltonian.vacuum, self.medium
+        fields: NDArray[np.float64] = medium.strength * moments + medium.shift
+        fields[:, 0, 0] += medium.potential
+        fields[:, 1:, 0] += medium.potential[:, None] * medium.beta
         return np.broadcast_to(vacuum, (moments.shape[0], *vacuum.shape)), fields
 
     def conditions(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -187,17 +217,11 @@ class LocalMixing(_Record):
         free = np.flatnonzero(~self.locked)
         if free.size == 0:
             return out
-        n = self.phase_space.n_flavors
-        block = 2 * (n * n - 1)
+        block = self.medium.unknowns
         x, output = np.empty((free.size, block)), np.empty((free.size, block))
-        to_coordinates_batch(np.ascontiguousarray(moments[free]), n, x)
+        to_coordinates_batch(np.ascontiguousarray(moments[free]), self.medium.n_flavors, x)
         jacobian = np.empty((free.size, block, block))
-        h = self.hamiltonian
-        evaluate_batch(
-            x, np.ascontiguousarray(populations[free]), self.weight_0[free], self.weight_1[free], self.cosine[free],
-            self.number_weight, h.vacuum, self.potential[free], self.beta[free], h.strength, self.shift[free], n, True,
-            output, jacobian,
-        )  # fmt: skip
+        evaluate_batch(x, *self.medium.take(free, populations).arguments(), True, output, jacobian)
         out[free] = condition_numbers(jacobian - np.eye(block))
         return out
 
@@ -206,18 +230,12 @@ class LocalMixing(_Record):
         out = np.zeros(self.decomposition.size, dtype=bool)
         free = np.flatnonzero(~self.locked)
         size = np.linalg.norm(moments[free], axis=(1, 2))
+        if free.size == 0:
+            return out
+        batch = self.medium.take(free, populations)
         for factor in (0.0, -1.0):
-            if free.size == 0:
-                break
             trial = np.ascontiguousarray(factor * moments[free])
-            status = np.zeros(free.size, dtype=np.int64)
-            h = self.hamiltonian
-            align_batch(
-                trial, np.ascontiguousarray(populations[free]), self.weight_0[free], self.weight_1[free],
-                self.cosine[free], self.number_weight, h.vacuum, self.potential[free], self.beta[free], h.strength,
-                self.shift[free], self.phase_space.n_flavors, self.tolerance, self.max_iterations, True, status,
-                np.zeros(free.size, dtype=np.int64), np.zeros(free.size),
-            )  # fmt: skip
+            status = batch.solve(trial, self.tolerance, self.max_iterations, True).status
             found = (status == CONVERGED) | (status == LOCKED)
             out[free] |= found & (np.linalg.norm(trial - moments[free], axis=(1, 2)) > OTHER_ROOT * size)
         return out
@@ -248,33 +266,10 @@ class LocalMixing(_Record):
         self._judge()
         return self.eigenvectors(moments)
 
-    def _medium(self) -> dict[str, Any]:
-        return {
-            "weight_0": self.weight_0,
-            "weight_1": self.weight_1,
-            "direction_cosine": self.cosine,
-            "number_weight": self.number_weight,
-            "vacuum": self.hamiltonian.vacuum,
-            "matter_potential": self.potential,
-            "matter_beta": self.beta,
-            "strength": self.hamiltonian.strength,
-            "n_flavors": self.phase_space.n_flavors,
-        }
-
     def _align_cells(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
         align_batch(
             moments,
-            populations,
-            self.weight_0,
-            self.weight_1,
-            self.cosine,
-            self.number_weight,
-            self.hamiltonian.vacuum,
-            self.potential,
-            self.beta,
-            self.hamiltonian.strength,
-            self.shift,
-            self.phase_space.n_flavors,
+            *replace(self.medium, populations=populations).arguments(),
             self.tolerance,
             self.max_iterations,
             True,
@@ -284,17 +279,16 @@ class LocalMixing(_Record):
         )
 
     def _align_by_snes(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
-        from ..solvers.petsc_alignment import align_with_petsc
+        from ..solvers.petsc_alignment import solve_batch_with_petsc
 
-        report = align_with_petsc(
-            populations,
+        report = solve_batch_with_petsc(
+            replace(self.medium, populations=populations),
             moments,
-            comm=self.decomposition.comm,
-            first_cell=self.decomposition.start,
-            tolerance=self.tolerance,
-            max_iterations=self.max_iterations,
-            petsc_options=self.petsc_options,
-            **self._medium(),
+            self.decomposition.comm,
+            self.tolerance,
+            self.max_iterations,
+            self.decomposition.numbers,
+            self.petsc_options,
         )
         self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
 
@@ -305,7 +299,7 @@ class LocalMixing(_Record):
             return
         self.held += int(failed.size)
         words = [
-            f"cell {self.decomposition.start + i}: {STATUS_NAMES[self.status[i]]}, "
+            f"cell {self.decomposition.numbers[i]}: {STATUS_NAMES[self.status[i]]}, "
             f"relative residual {self.residual[i]:.3e}"
             for i in failed[:5]
         ]
@@ -313,13 +307,12 @@ class LocalMixing(_Record):
         text = f"alignment has no solution in {total} of {self.decomposition.total} cells ({message})"
         if self.on_failure == "stop":
             raise ConvergenceError(f'{text}; alignment.on_failure = "hold" would keep their previous alignment')
-        if self.decomposition.is_first:
+        if self.decomposition.comm.rank == 0:
             logger.warning("%s; they keep their previous alignment", text)
 
     def eigenvectors(self, moments: NDArray[np.float64]) -> LevelFrame:
         """Eigenvectors of the Hamiltonian that the given moments make, without solving for them."""
-        h, n_flavors = self.hamiltonian, self.phase_space.n_flavors
-        medium = (self.cosine, h.vacuum, self.potential, self.beta, h.strength, self.shift, n_flavors)
+        medium = self.medium.mixing_arguments()
         electron_mixing_bounds(moments, *medium, PURE_FLAVOR_TOLERANCE, self._bound)
         self.locked = self._bound <= PURE_FLAVOR_TOLERANCE
         cells = np.flatnonzero(~self.locked)

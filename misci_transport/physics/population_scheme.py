@@ -6,21 +6,22 @@ so that nothing is lost to the mesh where they turn.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ConvergenceError
 from ..kernels import implicit_collisions
-from ..phase_space import HALO, LEVELS
+from ..phase_space import LEVELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..parallel.block_decomposition import BlockDecomposition
     from ..parallel.decomposition import Decomposition
     from ..state import State
     from .advection import AdvectionOperator
-    from .boundary import Boundary
+    from .block_advection import BlockAdvection
     from .collisions import CollisionOperator
     from .levels import LevelFrame
 
@@ -34,25 +35,27 @@ class PopulationScheme:
 
     positive = True
 
-    def __init__(self, advection: AdvectionOperator, decomposition: Decomposition) -> None:
+    def __init__(
+        self, advection: AdvectionOperator | BlockAdvection, decomposition: Decomposition | BlockDecomposition
+    ) -> None:
         self.advection, self.decomposition = advection, decomposition
         self.diagonal = np.arange(LEVELS)
         self._substeps = np.ones(decomposition.size, dtype=np.int64)
         self.divided = 0  #: implicit steps of single cells that had to be divided, since the start
         self._iterations = np.zeros(decomposition.size, dtype=np.int64)
-        self._pure: tuple[CollisionOperator, NDArray[np.float64]] | None = None
+        self._pure: tuple[CollisionOperator, Any] | None = None
 
     def load(self, state: State) -> NDArray[np.float64]:
-        """The carried array with ghost cells, (cell + 2 HALO, direction, species, group, level)."""
+        """This rank's cells of the populations, (cell, direction, species, group, level); ``ghosted``: all rows."""
         self.ghosted = state.populations
-        return self.ghosted[HALO:-HALO]
+        return state.owned
 
-    def boundary(self, _state: State) -> Boundary:
+    def boundary(self, _state: State) -> Any:
         """What enters through the ends."""
         return self.advection.boundary
 
-    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame) -> NDArray[np.float64]:
-        """b[face, entry] from the transport opacity of each level."""
+    def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame) -> Any:
+        """b of the faces, as the advection takes it, from the transport opacity of each level."""
         # without mixed cells on any rank it depends on the matter only, which most steps find as it was
         mixed = self.decomposition.comm.allreduce(frame.projector.shape[0])
         if mixed == 0 and self._pure is not None and self._pure[0] is collisions:
@@ -82,9 +85,8 @@ class PopulationScheme:
         rates = collisions.rates
         fixed = implicit_collisions.implicit_cells(
             start,
-            collisions.weight_0,
-            collisions.weight_1,
-            collisions.cosine,
+            collisions.weight,
+            collisions.velocity,
             h,
             rates.emissivity,
             rates.absorption,
@@ -108,7 +110,7 @@ class PopulationScheme:
         )
         self.divided += int((self._substeps > 1).sum())
         if (self._iterations < 0).any():
-            cell = int(np.argmin(self._iterations)) + self.decomposition.start
+            cell = int(self.decomposition.numbers[np.argmin(self._iterations)])
             raise ConvergenceError(
                 f"implicit collisions in cell {cell} did not converge to {COLLISION_TOLERANCE:g} in "
                 f"{COLLISION_ITERATIONS} iterations, nor did parts of the step; a smaller time step helps"
@@ -118,9 +120,9 @@ class PopulationScheme:
     def store(self, state: State) -> None:
         """Nothing to do: the populations are the state."""
 
-    def undo(self, _state: State, old: NDArray[np.float64]) -> None:
+    def undo(self, state: State, old: NDArray[np.float64]) -> None:
         """Put the populations of the last ``load`` back."""
-        self.ghosted[HALO:-HALO] = old
+        state.owned[:] = old
 
     def heat(self, _state: State) -> NDArray[np.float64]:
         """Q_kin of the re-alignment, zero by construction, (cell,) MeV cm^-3."""

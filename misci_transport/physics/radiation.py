@@ -10,7 +10,7 @@ from ..constants import ERG_PER_MEV, PHASE_SPACE, SPEED_OF_LIGHT
 from ..fields import Field
 from ..kernels.collisions import DIAGONAL
 from ..kernels.face_flux import face_fluxes
-from ..phase_space import HALO
+from ..phase_space import HALO, local_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,25 +32,12 @@ def radiation_fields(
     populations: NDArray[np.float64],
     frame: LevelFrame,
 ) -> list[Field]:
-    """Fields below "radiation/" and the level luminosities; populations carry ghost cells.
+    """Fields below "radiation/" and the level luminosities of a radial mesh; populations carry ghost cells.
 
-    luminosity = c sum_g n_g E_g sum_m a_m rho_ff over the whole sphere (per area in plane symmetry);
-    rms energy = sqrt(sum n_g E_g^2 J / sum n_g J); flux factor = sum n_g H / sum n_g J, with J and H the
-    zeroth and first angular moments. Collective.
+    luminosity = c sum_g n_g E_g sum_m a_m rho_ff over the whole sphere (per area in plane symmetry); then those of
+    ``local_fields``. Collective.
     """
     energy, number = phase_space.energy.center, phase_space.number_weight
-    moments = _flavors(collisions.moments(populations[HALO:-HALO], frame), frame, phase_space.n_flavors)
-    mean, flux = moments[:, :, 0], moments[:, :, 1]  # (cell, species, group, flavour)
-    # averages over directions times the solid angle (over 2 pi) that the directions fill
-    filled = phase_space.angles.weight_0[decomposition.cells].sum(axis=1) if phase_space.angles.complete else 2.0
-    filled = np.broadcast_to(filled, mean.shape[:1])[:, None, None]
-    density = filled * np.einsum("isgf,g->isf", mean, number)
-    energy_density = filled * np.einsum("isgf,g->isf", mean, number * energy)
-    second = filled * np.einsum("isgf,g->isf", mean, number * energy**2)
-    first = filled * np.einsum("isgf,g->isf", flux, number)
-    empty = density <= 0.0
-    safe = np.where(empty, 1.0, density)
-
     levels, flavors = _face_fluxes(phase_space, decomposition, advection, collisions, populations, frame)
     total = phase_space.mesh.full_sphere * SPEED_OF_LIGHT
     per_mev = total * PHASE_SPACE * energy**2
@@ -88,6 +75,52 @@ def radiation_fields(
             "number luminosity per energy of each eigen-level",
             "face",
         ),
+        *local_fields(phase_space, decomposition.cells, collisions, populations[HALO:-HALO], frame),
+    ]
+
+
+def local_fields(
+    phase_space: PhaseSpace,
+    cells: slice | NDArray[np.int64],
+    collisions: CollisionOperator,
+    populations: NDArray[np.float64],
+    frame: LevelFrame,
+) -> list[Field]:
+    """Densities, energies and flux factors of cells, below "radiation/"; populations without ghost cells.
+
+    rms energy = sqrt(sum n_g E_g^2 J / sum n_g J); flux factor = sum n_g H / sum n_g J, with J and H the zeroth and
+    first angular moments: radial with one axis, (cell, species, flavor, axis) with more.
+    """
+    energy, number = phase_space.energy.center, phase_space.number_weight
+    moments = _flavors(collisions.moments(populations, frame), frame, phase_space.n_flavors)
+    mean, flux = moments[:, :, 0], moments[:, :, 1:]  # (cell, species, [axis,] group, flavour)
+    axes = flux.shape[2]
+    # averages over directions times the solid angle (over 2 pi) that the directions fill
+    angles = phase_space.angles
+    filled = local_rows(angles.weights, cells)[:, 0].sum(axis=1) if angles.complete else 2.0
+    filled = np.broadcast_to(filled, mean.shape[:1])[:, None, None]
+    density = filled * np.einsum("isgf,g->isf", mean, number)
+    energy_density = filled * np.einsum("isgf,g->isf", mean, number * energy)
+    second = filled * np.einsum("isgf,g->isf", mean, number * energy**2)
+    first = filled[..., None] * np.einsum("isdgf,g->isfd", flux, number)
+    empty = density <= 0.0
+    safe = np.where(empty, 1.0, density)
+    factor = np.where(empty[..., None], 0.0, first / safe[..., None])
+    vectors = []
+    if axes > 1:
+        # on a radial mesh the luminosities say more
+        energy_flux = filled[..., None] * np.einsum("isdgf,g->isfd", flux, number * energy)
+        vectors.append(
+            Field(
+                "radiation/energy_flux",
+                SPEED_OF_LIGHT * ERG_PER_MEV * energy_flux,
+                (*_BY_FLAVOR, "axis"),
+                "erg/cm^2/s",
+                "energy flux along the axes of the mesh",
+            )
+        )
+    return [
+        *vectors,
         Field("radiation/number_density", density, _BY_FLAVOR, "1/cm^3", "number density"),
         Field("radiation/energy_density", ERG_PER_MEV * energy_density, _BY_FLAVOR, "erg/cm^3", "energy density"),
         Field(
@@ -106,8 +139,8 @@ def radiation_fields(
         ),
         Field(
             "radiation/flux_factor",
-            np.where(empty, 0.0, first / safe),
-            _BY_FLAVOR,
+            factor[..., 0] if axes == 1 else factor,
+            _BY_FLAVOR if axes == 1 else (*_BY_FLAVOR, "axis"),
             "1",
             "number flux over c times number density",
         ),

@@ -31,26 +31,17 @@ def align_with_petsc(
     populations: ArrayLike,
     moments: NDArray[np.float64],
     *,
-    weight_0: ArrayLike,
-    weight_1: ArrayLike,
-    direction_cosine: ArrayLike,
-    number_weight: ArrayLike,
-    vacuum: ArrayLike,
-    matter_potential: ArrayLike,
-    matter_beta: ArrayLike,
-    strength: float,
-    n_flavors: int,
     comm: Any,
-    shift: ArrayLike | None = None,
     tolerance: float = 1.0e-12,
     max_iterations: int = 50,
-    first_cell: int = 0,
+    numbers: NDArray[np.int64] | None = None,
     petsc_options: dict[str, Any] | None = None,
+    **medium: Any,
 ) -> AlignmentReport:
     """D_out(D) - D = 0 in all cells of all ranks (Eqs. 4 and 14 of Johns, arXiv:2306.14982) by one SNES.
 
-    Arguments as of `misci_transport.alignment.align`, with this rank's cells; first_cell is the global number of the
-    first of them, for messages. PETSc options (those of petsc_options, and the command line's) take the prefix
+    Arguments (medium: its keywords) as of `misci_transport.alignment.align`, with this rank's cells; numbers are their
+    global ones, for messages. PETSc options (those of petsc_options, and the command line's) take the prefix
     ``misci_align_``. Collective over comm. The tolerance holds for the root of the sum over all cells of the squared
     relative residuals, so for every cell too.
 
@@ -64,30 +55,31 @@ def align_with_petsc(
     MissingDependencyError
         If petsc4py is missing.
     """
-    work, batch = prepare(
-        populations,
-        moments,
-        weight_0=weight_0,
-        weight_1=weight_1,
-        direction_cosine=direction_cosine,
-        number_weight=number_weight,
-        vacuum=vacuum,
-        matter_potential=matter_potential,
-        matter_beta=matter_beta,
-        strength=strength,
-        n_flavors=n_flavors,
-        shift=shift,
-    )
-    start = np.empty((batch.cells, 2 * (n_flavors**2 - 1)))
-    to_coordinates_batch(work, n_flavors, start)
+    work, batch = prepare(populations, moments, **medium)
+    report = solve_batch_with_petsc(batch, work, comm, tolerance, max_iterations, numbers, petsc_options)
+    if not np.may_share_memory(work, moments):
+        moments[...] = work.reshape(moments.shape)
+    return report
+
+
+def solve_batch_with_petsc(
+    batch: Batch,
+    moments: NDArray[np.float64],
+    comm: Any,
+    tolerance: float,
+    max_iterations: int,
+    numbers: NDArray[np.int64] | None,
+    petsc_options: dict[str, Any] | None,
+) -> AlignmentReport:
+    """`align_with_petsc` for checked arrays; moments (cell, order, N_f^2) in place."""
+    start = np.empty((batch.cells, batch.unknowns))
+    to_coordinates_batch(moments, batch.n_flavors, start)
     problem = _Plain(batch)
     start /= problem.unit
     # a start from much richer populations lies outside of what these can make, and Newton would not come back
     start /= np.maximum(np.linalg.norm(start, axis=1, keepdims=True) / _LARGEST_START, 1.0)
-    solution, report = _solve(problem, start, comm, tolerance, max_iterations, first_cell, petsc_options)
-    from_coordinates_batch(solution * problem.unit, problem.trace, n_flavors, work)
-    if not np.may_share_memory(work, moments):
-        moments[...] = work.reshape(moments.shape)
+    solution, report = _solve(problem, start, comm, tolerance, max_iterations, numbers, petsc_options)
+    from_coordinates_batch(solution * problem.unit, problem.trace, batch.n_flavors, moments)
     return report
 
 
@@ -100,7 +92,7 @@ def align_charged_with_petsc(
     comm: Any,
     tolerance: float = 1.0e-12,
     max_iterations: int = 50,
-    first_cell: int = 0,
+    numbers: NDArray[np.int64] | None = None,
     petsc_options: dict[str, Any] | None = None,
 ) -> AlignmentReport:
     """The alignment with charges (Eqs. E3 and E4 of docs/alignment.md) in all cells of all ranks by one SNES.
@@ -113,9 +105,7 @@ def align_charged_with_petsc(
         As `align_with_petsc`.
     """
     problem = _Charged(cells, populations, charges)
-    solution, report = _solve(
-        problem, unknowns / problem.unit, comm, tolerance, max_iterations, first_cell, petsc_options
-    )
+    solution, report = _solve(problem, unknowns / problem.unit, comm, tolerance, max_iterations, numbers, petsc_options)
     unknowns[:] = solution * problem.unit
     return report
 
@@ -126,7 +116,7 @@ def _solve(
     comm: Any,
     tolerance: float,
     max_iterations: int,
-    first_cell: int,
+    numbers: NDArray[np.int64] | None,
     petsc_options: dict[str, Any] | None,
 ) -> tuple[NDArray[np.float64], AlignmentReport]:
     """Scaled solution of all local cells; raises ConvergenceError on all ranks if any cell has none."""
@@ -171,7 +161,7 @@ def _solve(
     # Cells converge one by one: a line search that stops at round-off of the global norm is no failure by itself.
     failed = comm.allreduce(int(report.failures.size))
     if reason < 0 and failed:
-        words = [text for text in comm.allgather(report.describe_failures(first_cell)) if text]
+        words = [text for text in comm.allgather(report.describe_failures(numbers)) if text]
         name = _reason_name(PETSc, reason)
         raise ConvergenceError(
             f"alignment by PETSc SNES ended with {name} ({reason}) and {failed} failed cells: {'; '.join(words)}"
@@ -203,7 +193,7 @@ class _Plain:
         self.batch = batch
         scale, self.trace = batch.scales()
         self.unit = scale[:, None]
-        block = 2 * (batch.n_flavors**2 - 1)
+        block = batch.unknowns
         self.output = np.empty((batch.cells, block))
         self.blocks = np.empty((batch.cells, block, block))
 
@@ -232,16 +222,13 @@ class _Charged:
     def evaluate(
         self, scaled: NDArray[np.float64], with_jacobian: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        w0, w1, *rest = self.cells.medium()
         evaluate_effective_batch(
             np.ascontiguousarray(scaled) * self.unit,
             self.charges,
             self.cells.axes.counts,
             self.cells.fixed,
             self.populations,
-            w0,
-            w1,
-            *rest,
+            *self.cells.medium(),
             SMALLEST_PHASE * self.scale,
             with_jacobian,
             self.output,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
+    from ..physics.frame import Coefficients
+    from ..quadrature import AngularGrid
 
 
 class RadialPreconditioner:
@@ -23,9 +25,16 @@ class RadialPreconditioner:
     on the number of ranks but for round-off.
     """
 
-    def __init__(self, phase_space: PhaseSpace, decomposition: Decomposition) -> None:
+    def __init__(
+        self, phase_space: PhaseSpace, decomposition: Decomposition, moving: Coefficients | None = None
+    ) -> None:
+        """moving: areas and volumes with moving matter and gravity, on the whole mesh; their shifts are left out."""
         self.decomposition = decomposition
-        self.angles = phase_space.angles
+        angles = phase_space.angles
+        self.angles: AngularGrid | Coefficients = angles if moving is None else moving
+        self.area = angles.face_area if moving is None else moving.area
+        self.drag = np.zeros_like(self.area) if moving is None else moving.drag
+        self.diamond = angles.diamond
         self.weights = phase_space.angles.averaging_weight
         self.directions = phase_space.angles.size
         self.entries = int(np.prod(phase_space.cell_shape[1:]))
@@ -49,9 +58,10 @@ class RadialPreconditioner:
         losses, s0, s1 = (self._to_entries(x) for x in (loss, scattering_0, scattering_1))
         for j in range(self.inverse.shape[0]):
             radial_solve.factor(
-                a.face_area,
+                self.area,
+                self.drag,
                 a.redistribution,
-                a.diamond,
+                self.diamond,
                 a.volume,
                 *self.weights,
                 self.b[j],
@@ -69,7 +79,7 @@ class RadialPreconditioner:
         whole = self._transpose(source)
         result = np.empty_like(whole)
         for j in range(whole.shape[0]):
-            radial_solve.solve(self.angles.face_area, self.b[j], self.inverse[j], whole[j], result[j])
+            radial_solve.solve(self.area, self.drag, self.b[j], self.inverse[j], whole[j], result[j])
         return self._transpose_back(result)
 
     def _transpose(self, local: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ class SteadySolver:
         self.petsc_options = {k: v for k, v in (petsc_options or {}).items() if k.startswith(_PREFIX)}
         self.shape = (decomposition.size, *phase_space.cell_shape)
         self.flat = (decomposition.size, phase_space.angles.size, int(np.prod(phase_space.cell_shape[1:])))
-        self.preconditioner = RadialPreconditioner(phase_space, decomposition)
+        self.preconditioner = RadialPreconditioner(phase_space, decomposition, advection.moving)
         self.coarse = CoarseCorrection(phase_space, decomposition)
         self._ghosted = np.zeros((decomposition.size + 2 * HALO, *phase_space.cell_shape))
         self._direction = np.zeros_like(self._ghosted)

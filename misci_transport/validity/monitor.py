@@ -68,8 +68,12 @@ class Mixing(Protocol):
     weight_1: NDArray[np.float64]
     cosine: NDArray[np.float64]
     number_weight: NDArray[np.float64]
-    potential: NDArray[np.float64]
     hamiltonian: Any
+
+    @property
+    def potential(self) -> NDArray[np.float64]:
+        """Matter potential, (cell,) cm^-1."""
+        ...
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -206,12 +210,12 @@ class ValidityMonitor:
         self._e_folds = own if before_me is None else own + before_me
         grown = (self._e_folds > self.options.e_folds) & (known > 0.0)
         condition = mixing.conditions(populations, moments)
-        frequency = np.abs(self.phase_space_frequency(mixing)).max()
+        frequency = np.abs(mixing.hamiltonian.vacuum).max()
         self_interaction = mixing.hamiltonian.strength * np.linalg.norm(moments, axis=(1, 2))
-        collective = (self_interaction > COLLECTIVE * frequency) & ~mixing.locked
+        free = ~mixing.locked
+        collective = (self_interaction > COLLECTIVE * frequency) & free
         # a charge of matter or of the vacuum term exists where one of them is small
         small = np.minimum(mixing.potential, frequency) < LARGEST_ANGLE * np.maximum(mixing.potential, frequency)
-        free = ~mixing.locked
         validity = Validity(
             gamma=gamma,
             gamma_time=gamma_time,
@@ -234,7 +238,7 @@ class ValidityMonitor:
             "angular crossing": crossings.crossed.any(axis=1),
             "unstable": grown[:, 0],
             "axially unstable": grown[:, 1],
-            "charge not conserved": mixing.charged & (mixing.charge_angle > LARGEST_ANGLE) & collective,
+            "charge not conserved": collective & mixing.charged & (mixing.charge_angle > LARGEST_ANGLE),
             "charge not held": collective & ~mixing.charged & small,
             "far start": mixing.far,
             "no solution": np.asarray(mixing.failed),
@@ -247,37 +251,28 @@ class ValidityMonitor:
         self.last = validity
         return validity
 
-    @staticmethod
-    def phase_space_frequency(mixing: Mixing) -> NDArray[np.float64]:
-        """Vacuum frequencies of the groups, cm^-1."""
-        vacuum: NDArray[np.float64] = mixing.hamiltonian.vacuum
-        largest: NDArray[np.float64] = np.abs(vacuum).max(axis=1)
-        return largest
-
     def _along_rays(
         self, points: Points, weight: NDArray[np.float64], mixing: Mixing
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Adiabaticity along rays, with the cells of other ranks next to this one's, region by region."""
         dec = self.decomposition
-        arrays = [
-            _padded(x, dec) for x in (points.populations, points.direction_cosine, points.vacuum, points.hamiltonian)
-        ]
-        weights = _padded(weight, dec)
-        first, last = (0 if dec.is_first else 1), (0 if dec.is_last else 1)
-        center = self.phase_space.mesh.center
+        arrays = (points.populations, points.direction_cosine, points.vacuum, points.hamiltonian)
+        around = Points(*(dec.padded(x) for x in arrays))
+        weights, center = dec.padded(weight), self.phase_space.mesh.center
+        ends = {0, *mixing.region_faces(), dec.total}
         gamma, fraction = np.full(dec.size, np.inf), np.zeros(dec.size)
         for part in mixing.region_slices():
             # the neighbour on another rank belongs to this region unless the region ends at the rank's end
-            low = part.start + 1 - (first if part.start == 0 and not _ends(mixing, dec.start) else 0)
-            high = part.stop + 1 + (last if part.stop == dec.size and not _ends(mixing, dec.stop) else 0)
-            chosen = slice(low, high)
+            low = part.start - (dec.start + part.start not in ends)
+            high = part.stop + (dec.start + part.stop not in ends)
+            chosen = slice(low + 1, high + 1)
             found = ray_adiabaticity(
-                Points(*(x[chosen] for x in arrays)),
-                center[dec.start + low - 1 : dec.start + high - 1],
+                around[chosen],
+                center[dec.start + low : dec.start + high],
                 weight_0=weights[chosen],
                 number_weight=self.phase_space.number_weight,
             )
-            inside = slice(part.start + 1 - low, part.stop + 1 - low)
+            inside = slice(part.start - low, part.stop - low)
             gamma[part], fraction[part] = found.gamma[inside], found.fraction[inside]
         return gamma, fraction
 
@@ -317,8 +312,7 @@ class ValidityMonitor:
                 # a contour that cannot be resolved says nothing
                 with suppress(ConvergenceError):
                     found[index, block] = max(growth_rate(modes, 0.0, floor, name).growth - damping, 0.0)
-        cells = np.concatenate(dec.comm.allgather(mine))
-        rates = np.concatenate(dec.comm.allgather(found))
+        cells, rates = dec.gather(mine), dec.gather(found)
         own = np.arange(dec.start, dec.stop)
         right = np.clip(np.searchsorted(cells, own), 0, cells.size - 1)
         left = np.clip(right - (cells[right] > own), 0, cells.size - 1)
@@ -339,8 +333,8 @@ class ValidityMonitor:
             if not count:
                 continue
             radii = self.phase_space.mesh.center[self.decomposition.cells][flagged]
-            low = min(comm.allgather(float(radii.min()) if radii.size else np.inf))
-            high = max(comm.allgather(float(radii.max()) if radii.size else -np.inf))
+            low = min(comm.allgather(float(radii.min(initial=np.inf))))
+            high = max(comm.allgather(float(radii.max(initial=-np.inf))))
             text = f"{words}: {count} of {total} cells, r = {low:.4g} to {high:.4g} cm"
             if name in last.share:
                 share = last.share[name]
@@ -381,16 +375,3 @@ def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """1/x, 0 for infinity; the files hold finite numbers only."""
     out: NDArray[np.float64] = np.divide(1.0, values, out=np.full(values.shape, 1.0e300), where=values > 1.0e-300)
     return out
-
-
-def _padded(array: NDArray[np.float64], dec: Decomposition) -> NDArray[np.float64]:
-    """Cells with one ghost cell on each side, filled from other ranks (collective)."""
-    padded = np.zeros((array.shape[0] + 2, *array.shape[1:]))
-    padded[1:-1] = array
-    dec.exchange(padded, 1)
-    return padded
-
-
-def _ends(mixing: Mixing, face: int) -> bool:
-    """Whether a region of charges ends at a global face."""
-    return face in mixing.region_faces()

@@ -20,7 +20,7 @@ from misci_transport.kernels.effective_newton import (
 from misci_transport.kernels.hermitian import LANES
 
 ORDER = (
-    "target", "n_charges", "fixed", "populations", "weight_0", "weight_1", "direction_cosine", "number_weight", "low",
+    "target", "n_charges", "fixed", "populations", "weight", "direction_cosine", "number_weight", "low",
     "high", "external", "strength", "n_flavors", "parts",
 )  # fmt: skip
 
@@ -39,8 +39,7 @@ def random_cell(n, seed=0, n_charges=None, fixed=0, width=0.1, strength=0.7, dir
         "n_charges": count,
         "fixed": fixed,
         "populations": rng.uniform(0.0, 1.0, size=(directions, 2, groups, 3)),
-        "weight_0": weight,
-        "weight_1": weight * cosine,
+        "weight": np.stack([weight, weight * cosine]),
         "direction_cosine": cosine,
         "number_weight": rng.uniform(0.1, 1.0, groups),
         "low": middle - step,
@@ -63,7 +62,7 @@ def align(cell, y, tolerance=1e-12, max_iterations=50):
     """Align one cell in place; returns (status, iterations, residual)."""
     status, iterations, residual = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1)
     values = dict(cell, n_charges=np.array([cell["n_charges"]]))
-    for name in ("target", "populations", "weight_0", "weight_1", "direction_cosine", "low", "high", "external"):
+    for name in ("target", "populations", "weight", "direction_cosine", "low", "high", "external"):
         values[name] = cell[name][None]
     align_effective_batch(y[None], *[values[k] for k in ORDER], tolerance, max_iterations, status, iterations, residual)
     return int(status[0]), int(iterations[0]), float(residual[0])
@@ -150,7 +149,7 @@ def test_residual_against_lapack(n):
     output, _, _ = run(cell, y)
     _, matrices = projected(cell, y)
     moments = np.zeros((2, n, n), complex)
-    for m, (w0, w1) in enumerate(zip(cell["weight_0"], cell["weight_1"], strict=True)):
+    for m, (w0, w1) in enumerate(cell["weight"].T):
         for species, sign in ((0, 1.0), (1, -1.0)):
             for g, w in enumerate(cell["number_weight"]):
                 _, u = np.linalg.eigh(hamiltonian(cell, y, m, sign, g))
@@ -233,7 +232,7 @@ def test_projectors_make_the_moments(n, parts, fixed):
     output, _, _ = run(cell, y)
     content, matrices = projected(cell, y)
     net = np.einsum("g,mgij->mij", cell["number_weight"], matrices[:, 0] - matrices[:, 1])
-    moments = np.stack([np.einsum("m,mij->ij", cell[w], net) for w in ("weight_0", "weight_1")])
+    moments = np.stack([np.einsum("m,mij->ij", w, net) for w in cell["weight"]])
     x = y.copy()
     x[fixed * d : fixed * d + n - 1] = cell["target"][: n - 1]
     np.testing.assert_allclose(in_coordinates(moments) - x, output, atol=1e-13)
@@ -257,7 +256,7 @@ def test_newton_keeps_the_charges(n, fixed, width):
     assert residual <= 1e-12
     _, matrices = projected(cell, y)
     net = np.einsum("g,mgij->mij", cell["number_weight"], matrices[:, 0] - matrices[:, 1])
-    weight = cell["weight_1"] if fixed else cell["weight_0"]
+    weight = cell["weight"][fixed]
     charges = np.einsum("m,mij,aji->a", weight, net, np.array(generators(n)[: n - 1])).real
     np.testing.assert_allclose(charges, cell["target"][: n - 1], atol=1e-11)
 
@@ -378,7 +377,7 @@ def test_bound_of_a_locked_cell_holds():
             cell, exact = along_the_axis(n)
             d = n * n - 1
             scale = float(
-                np.einsum("m,g,msgk->", cell["weight_0"], cell["number_weight"], cell["populations"][..., :n])
+                np.einsum("m,g,msgk->", cell["weight"][0], cell["number_weight"], cell["populations"][..., :n])
             )
             cell["external"][:, n:] = 0.0
             y = exact + 0.02 * rng.normal(size=2 * d) * np.where(np.arange(2 * d) % d >= n - 1, size, 1.0)
@@ -447,7 +446,7 @@ def test_batch_of_cells_is_the_cells(n):
     output, jacobian, _ = run(cell, y)
     fix_gauge(y, n - 1, n, 1e-10, jacobian, np.empty((2, y.size)))
     values = dict(cell, n_charges=np.full(2, cell["n_charges"]))
-    for name in ("target", "populations", "weight_0", "weight_1", "direction_cosine", "low", "high", "external"):
+    for name in ("target", "populations", "weight", "direction_cosine", "low", "high", "external"):
         values[name] = np.stack([cell[name]] * 2)
     outputs, jacobians = np.empty((2, y.size)), np.zeros((2, y.size, y.size))
     evaluate_effective_batch(np.stack([y, y]), *[values[k] for k in ORDER], np.full(2, 1e-10), True, outputs, jacobians)

@@ -56,11 +56,12 @@ def test_the_direct_solution_inverts_the_advection_kernel(name):
     s0, s1 = rng.uniform(0.0, 5.0, cells), rng.uniform(0.0, 0.5, cells)
     loss = s0 + rng.uniform(0.1, 1.0, cells)
     inverse = np.empty((cells, directions, directions))
-    arguments = (grid.face_area, grid.redistribution, grid.diamond, grid.volume, grid.weight_0, grid.weight_1)
+    still = np.zeros_like(grid.face_area)
+    arguments = (grid.face_area, still, grid.redistribution, grid.diamond, grid.volume, grid.weight_0, grid.weight_1)
     factor(*arguments, b, loss, s0, s1, inverse)
     exact = rng.uniform(size=(cells, directions))
     found = np.empty_like(exact)
-    solve(grid.face_area, b, inverse, operator(grid, b, loss, s0, s1, exact), found)
+    solve(grid.face_area, still, b, inverse, operator(grid, b, loss, s0, s1, exact), found)
     np.testing.assert_allclose(found, exact, rtol=1e-10)
 
 
@@ -70,9 +71,10 @@ def test_infinite_medium_is_in_equilibrium():
     grid = AngularGrid.ordinates(mesh, 4)
     b, loss = np.full(51, 0.5), np.full(50, 2.0)
     inverse = np.empty((50, 4, 4))
-    arguments = (grid.face_area, grid.redistribution, grid.diamond, grid.volume, grid.weight_0, grid.weight_1)
+    still = np.zeros_like(grid.face_area)
+    arguments = (grid.face_area, still, grid.redistribution, grid.diamond, grid.volume, grid.weight_0, grid.weight_1)
     factor(*arguments, b, loss, np.ones(50), np.zeros(50), inverse)
     f = np.empty((50, 4))
-    solve(grid.face_area, b, inverse, grid.volume * 0.3, f)
+    solve(grid.face_area, still, b, inverse, grid.volume * 0.3, f)
     np.testing.assert_allclose(f[:25], 0.3, rtol=1e-6)
     assert f[-1].mean() < 0.3

@@ -105,9 +105,12 @@ def test_at_rest_it_is_minus_the_jacobian_of_the_alignment(n):
     from_coordinates(x, np.zeros(2), n, moments)
     shift = np.random.default_rng(8).normal(size=(2, n * n))
     jacobian, output = np.empty((size, size)), np.empty(size)
-    arguments = [cell[name] for name in ("populations", "weight_0", "weight_1", "cosine", "number_weight", "vacuum")]
+    weight, velocity = np.stack([cell["weight_0"], cell["weight_1"]]), cell["cosine"][:, None]
     lane = np.zeros(ALIGNMENT_ROWS * LANES)
-    evaluate(x, *arguments, 1.3, 0.2, cell["strength"], shift, n, True, lane, output, jacobian)
+    evaluate(
+        x, cell["populations"], weight, velocity, cell["number_weight"], cell["vacuum"], 1.3, np.array([0.2]),
+        cell["strength"], shift, n, True, lane, output, jacobian,
+    )  # fmt: skip
     cell["field"] = cell["strength"] * moments + shift
     cell["field"][0, 0] += 1.3
     cell["field"][1, 0] += 1.3 * 0.2

@@ -36,6 +36,9 @@ def test_ghost_exchange(comm, extra, halo):
     for row, cell in enumerate(range(cut.start - halo, cut.stop + halo)):
         expected = np.array([1.0, 10.0, 100.0]) * cell if 0 <= cell < cells else np.full(3, -1.0)
         np.testing.assert_array_equal(array[row], expected)
+    # the same from cells without ghosts, and nothing beyond the ends of the mesh
+    padded = cut.padded(array[halo:-halo], halo)
+    np.testing.assert_array_equal(padded, np.where(array < 0.0, 0.0, array))
 
 
 def test_owners_and_gather(comm):

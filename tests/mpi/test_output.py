@@ -10,6 +10,7 @@ from misci_transport.fields import Field
 from misci_transport.io import output
 from misci_transport.io.output import prepare_directory, write_fields
 from misci_transport.io.read import open_output
+from misci_transport.parallel.decomposition import Layout
 from misci_transport.parallel.errors import collective, leave_together
 
 #: the warning is of Debian's h5py 3.7 on numpy 1.26
@@ -18,7 +19,9 @@ pytestmark = [pytest.mark.mpi, pytest.mark.filterwarnings("ignore:.product. is d
 
 def cut(comm, total=11):
     bounds = [total * rank // comm.size for rank in range(comm.size + 1)]
-    return SimpleNamespace(comm=comm, start=bounds[comm.rank], stop=bounds[comm.rank + 1], total=total)
+    start, stop = bounds[comm.rank], bounds[comm.rank + 1]
+    layout = Layout((total,), (slice(start, stop),), ("cell",))
+    return SimpleNamespace(comm=comm, start=start, stop=stop, total=total, layout=layout)
 
 
 def parts(where):

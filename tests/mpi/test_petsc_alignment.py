@@ -76,9 +76,9 @@ def test_failed_cells_are_named_on_every_rank(comm):
         moments[1] = 0.0
         moments[1, 0, 2] = 5.0
     before = moments.copy()
-    last = cells * comm.size - 1
+    last, numbers = cells * comm.size - 1, cells * comm.rank + np.arange(cells)
     with pytest.raises(ConvergenceError, match=rf"DIVERGED_MAX_IT.*cell {last}: max iterations") as caught:
-        align_with_petsc(populations, moments, comm=comm, max_iterations=1, first_cell=cells * comm.rank, **arguments)
+        align_with_petsc(populations, moments, comm=comm, max_iterations=1, numbers=numbers, **arguments)
     assert "relative residual" in str(caught.value)
     np.testing.assert_array_equal(moments, before)
     assert comm.allreduce(1) == comm.size

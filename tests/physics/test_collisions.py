@@ -133,8 +133,8 @@ def test_what_each_process_conserves(f, rng, name, kind):
     space = collisions.phase_space
     frame = LevelFrame.locked(space, CELLS) if kind == "locked" else frame_of(space, random_unitary(rng))
     c = rate(collisions, f, frame)
-    by_group = np.einsum("im,imsgk->isg", collisions.weight_0, c)
-    gross = np.einsum("im,imsgk->isg", collisions.weight_0, np.abs(c))
+    by_group = np.einsum("im,imsgk->isg", collisions.weight[:, 0], c)
+    gross = np.einsum("im,imsgk->isg", collisions.weight[:, 0], np.abs(c))
     number, size = by_group @ NUMBER, gross @ NUMBER
     energy, energy_size = by_group @ (NUMBER * ENERGY.center), gross @ (NUMBER * ENERGY.center)
     # without heavy nuclei in this matter there is nothing to scatter on

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from misci_transport.constants import PHASE_SPACE
+from misci_transport.alignment.conserved import components_of, density_matrix_of, packed_of
+from misci_transport.constants import ATOMIC_MASS_UNIT, FERMI_POTENTIAL, PHASE_SPACE
 from misci_transport.energy import EnergyGrid
 from misci_transport.errors import ConfigurationError, ConvergenceError
-from misci_transport.flavor import MixingParameters, unpack
+from misci_transport.flavor import MixingParameters, pack, unpack
+from misci_transport.fluid import Fluid
 from misci_transport.grid import RadialMesh
 from misci_transport.physics.boundary import Boundary
 from misci_transport.physics.charge_transport import ChargeTransport
@@ -69,7 +71,6 @@ def closed_gas(flavors, kinds, theta=0.1):
         on_failure="stop",
         bin_ratio=np.array([[0.8, 1.25], [0.8, 1.25]]),
     )
-    mixing.potential = np.full(case.decomposition.size, 40.0) if "flavor" in kinds else mixing.potential
     given = np.zeros((case.decomposition.size, 4, 2, 2, case.phase_space.components))
     x = mesh.center[case.cells] / 10.0
     given[:, :, 0, :, 0] = (0.5 + 0.2 * np.sin(2.0 * np.pi * x))[:, None, None]
@@ -170,9 +171,9 @@ def test_automatic_charges_follow_what_breaks_them(potential, expected):
     """A gas that acts together and is not locked takes the axis that matter or the vacuum term leaves."""
     case, mixing = closed_gas(2, "auto")
     assert set(mixing.kinds) == {"none"}
-    mixing.potential = np.full(12, potential)
+    ones = np.ones(12)
+    mixing.set_fluid(Fluid(potential * ATOMIC_MASS_UNIT / FERMI_POTENTIAL * ones, ones, ones, 0.0 * ones))
     mixing.locked = np.zeros(12, dtype=bool)
-    mixing._cells = None
     # what a locked cell has: pure flavours, nu_e on the upper of the two levels
     x = case.mesh.center / 10.0
     case.state.owned[:] = 0.0
@@ -213,6 +214,26 @@ def test_phase_gradient_leads_to_the_march_in_all_cells(small):
     assert np.abs(mixing.multipliers).max() <= 1e-3 * np.abs(wave_number).max()
     np.testing.assert_allclose(mixing.wave_numbers[:, 0], wave_number, rtol=1e-2)
     assert np.abs(survival(case, mixing, moving) - march).mean() <= 1e-4
+
+
+@pytest.mark.parametrize("flavors", [2, 3])
+def test_density_matrices_of_projectors(flavors):
+    """sum_k n_k |k><k| with the unmixed flavour behind it; projectors hold twice the off-diagonal elements."""
+    rng = np.random.default_rng(3)
+    unitary = np.linalg.qr(rng.normal(size=(flavors, flavors)) + 1j * rng.normal(size=(flavors, flavors)))[0]
+    populations = np.array([0.1, 0.4, 0.7])
+    projector = np.zeros((3, 3 + flavors * (flavors - 1)))
+    for level in range(3):
+        if level < flavors:
+            packed = pack(np.outer(unitary[:, level], unitary[:, level].conj()))
+            projector[level, :flavors], projector[level, 3:] = packed[:flavors], 2.0 * packed[flavors:]
+        else:
+            projector[level, level] = 1.0
+    found = density_matrix_of(populations, projector, flavors)
+    expected = pack((unitary * populations[:flavors]) @ unitary.conj().T)
+    np.testing.assert_allclose(found[: flavors**2], expected, atol=1e-15)
+    np.testing.assert_array_equal(found[flavors**2 :], populations[flavors:])
+    np.testing.assert_array_equal(packed_of(components_of(found, flavors), flavors), found)
 
 
 def test_a_cell_that_is_held_is_an_event(small):

@@ -207,7 +207,7 @@ def test_bad_fluid_is_named():
     with pytest.raises(UnphysicalInputError, match=r"temperature in cell 2 is -1.0; accepted: \(0, 1000\]"):
         builtin_rates(fluid, EnergyGrid.logarithmic(1.0, 300.0, 4))
     with pytest.raises(UnphysicalInputError, match="temperature in cell 102"):
-        builtin_rates(fluid, EnergyGrid.logarithmic(1.0, 300.0, 4), first_cell=100)
+        builtin_rates(fluid, EnergyGrid.logarithmic(1.0, 300.0, 4), numbers=np.arange(100, 100 + fluid.size))
     with pytest.raises(UnphysicalInputError, match="nucleon_potential_difference is missing"):
         neutrino_chemical_potential(g15_matter())
 

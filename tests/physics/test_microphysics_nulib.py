@@ -190,7 +190,7 @@ def test_kernels_between_the_points_conserve_number_and_balance(table):
 def test_cells_outside_the_table(table, density, temperature, fraction, message):
     fluid = matter([1e9, density], [3.0, temperature], [0.3, fraction])
     with pytest.raises(TableError, match=message):
-        table.rates(fluid, GRID, first_cell=7)
+        table.rates(fluid, GRID, numbers=np.arange(7, 7 + fluid.size))
 
 
 def test_degeneracy_outside_the_table(table):

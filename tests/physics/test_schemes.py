@@ -75,7 +75,7 @@ def test_the_matrix_of_a_level_has_its_projector(n_flavors):
     scheme = matrix_scheme(case)
     matrices = scheme.load(case.state)
     moments = case.collisions.moments(np.ascontiguousarray(case.state.owned), case.frame)
-    expected = 0.5 * np.einsum("im,imsgc->isgc", case.collisions.weight_0, matrices)
+    expected = 0.5 * np.einsum("im,imsgc->isgc", case.collisions.weight[:, 0], matrices)
     found = {tuple(pair): [] for pair in scheme.flavor.tolist()}
     for c, pair in enumerate(scheme.flavor.tolist()):
         found[tuple(pair)].append(expected[..., c])

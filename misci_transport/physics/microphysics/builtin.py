@@ -50,12 +50,12 @@ def electron_couplings() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def builtin_rates(
-    fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | None = None, first_cell: int = 0
+    fluid: Fluid, energy: EnergyGrid, options: BuiltinOptions | None = None, numbers: NDArray[np.int64] | None = None
 ) -> Rates:
     """Rates of every switched-on process at the group centres, cm^-1 (shapes: see `Rates`).
 
     Optional fields that the fluid lacks are filled in by the built-in equation of state (`complete`).
-    first_cell is the global number of the fluid's first cell, for messages.
+    numbers are the global ones of the cells, for messages.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def builtin_rates(
         If a field of the fluid is outside its physical range.
     """
     options = options or BuiltinOptions()
-    fluid = complete(fluid, options, first_cell)
+    fluid = complete(fluid, options, numbers)
     rates = Rates.zero(fluid.size, energy.size)
     baryons = baryon_density(fluid)
     center = np.ascontiguousarray(energy.center, dtype=np.float64)

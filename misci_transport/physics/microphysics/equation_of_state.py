@@ -103,17 +103,17 @@ def composition(
     return out
 
 
-def complete(fluid: Fluid, options: BuiltinOptions | None = None, first_cell: int = 0) -> Fluid:
+def complete(fluid: Fluid, options: BuiltinOptions | None = None, numbers: NDArray[np.int64] | None = None) -> Fluid:
     """Return a fluid with every optional field present; what the fluid already gives is kept.
 
-    first_cell is the global number of the fluid's first cell, for messages.
+    numbers are the global ones of the cells, for messages.
 
     Raises
     ------
     UnphysicalInputError
         If a field is outside its physical range.
     """
-    fluid.validate(first_cell)
+    fluid.validate(numbers)
     changes: dict[str, NDArray[np.float64]] = {}
     if not fluid.has_composition:
         names = (

@@ -11,6 +11,7 @@ import numpy as np
 from ...constants import ERG_PER_MEV, HBAR_C, PHASE_SPACE, SPEED_OF_LIGHT
 from ...energy import EnergyGrid
 from ...errors import MissingDependencyError, TableError
+from ...numbering import global_number
 from ...rates import EnergyCoupling, Rates
 from .equation_of_state import electron_chemical_potential
 
@@ -187,7 +188,7 @@ class NuLibTable:
         """Return the energy groups of the table."""
         return EnergyGrid.from_edges(self.edge)
 
-    def rates(self, fluid: Fluid, energy: EnergyGrid, first_cell: int = 0) -> Rates:
+    def rates(self, fluid: Fluid, energy: EnergyGrid, numbers: NDArray[np.int64] | None = None) -> Rates:
         """kappa* = j + absorption interpolated in its logarithm, j = kappa* / (exp((E - mu)/T) + 1); all in cm^-1.
 
         mu is interpolated from the table and T is the fluid's: detailed balance holds between the table's points.
@@ -198,8 +199,8 @@ class NuLibTable:
         ----------
         fluid, energy
             Matter, and the groups of `energy_grid`.
-        first_cell
-            Global number of the fluid's first cell, for messages.
+        numbers
+            Global numbers of the fluid's cells, for messages; None: they are the whole mesh.
 
         Raises
         ------
@@ -208,16 +209,16 @@ class NuLibTable:
         UnphysicalInputError
             If a field of the fluid is outside its physical range.
         """
-        fluid.validate(first_cell)
+        fluid.validate(numbers)
         if energy.edge.shape != self.edge.shape or not np.allclose(energy.edge, self.edge, rtol=1e-8):
             raise TableError(
                 f"{energy.size} energy groups with edges {energy.edge[0]:g} ... {energy.edge[-1]:g} MeV are not those "
                 f"of NuLib table {self.path}: {self.edge.size - 1} groups, {self.edge[0]:g} ... {self.edge[-1]:g} MeV"
             )
         where = [
-            self._locate("mass_density", "g/cc", np.log(self.density), fluid.mass_density, first_cell, log=True),
-            self._locate("temperature", "MeV", np.log(self.temperature), fluid.temperature, first_cell, log=True),
-            self._locate("electron_fraction", "", self.electron_fraction, fluid.electron_fraction, first_cell),
+            self._locate("mass_density", "g/cc", np.log(self.density), fluid.mass_density, numbers, log=True),
+            self._locate("temperature", "MeV", np.log(self.temperature), fluid.temperature, numbers, log=True),
+            self._locate("electron_fraction", "", self.electron_fraction, fluid.electron_fraction, numbers),
         ]
         center = 0.5 * (self.edge[1:] + self.edge[:-1])
         opacity = np.exp(_interpolate(self.log_opacity, where))
@@ -236,10 +237,10 @@ class NuLibTable:
                 delta = _interpolate(self.scattering_asymmetry, where)[:, row[0][0]]
                 rates.scattering_1[:, species] = rates.scattering_0[:, species] * delta / 3.0
         if self.inelastic is not None or self.annihilation is not None:
-            rates.coupling.extend(self._couplings(fluid, energy, first_cell))
+            rates.coupling.extend(self._couplings(fluid, energy, numbers))
         return rates
 
-    def _couplings(self, fluid: Fluid, energy: EnergyGrid, first_cell: int) -> list[EnergyCoupling]:
+    def _couplings(self, fluid: Fluid, energy: EnergyGrid, numbers: NDArray[np.int64] | None) -> list[EnergyCoupling]:
         """first_l[g, g'] = weight' Phi_l / (4 pi^2 (hbar c)^3 c); the rest by detailed balance at the fluid's T."""
         if self.kernel_temperature is None or self.kernel_degeneracy is None:
             return []
@@ -249,10 +250,8 @@ class NuLibTable:
         # At mu_e = 0 the kernels have a limit, which the lowest point of the table stands for.
         degeneracy = np.maximum(potential / fluid.temperature, self.kernel_degeneracy[0])
         where = [
-            self._locate(
-                "temperature", "MeV", np.log(self.kernel_temperature), fluid.temperature, first_cell, log=True
-            ),
-            self._locate("mu_e / temperature", "", np.log(self.kernel_degeneracy), degeneracy, first_cell, log=True),
+            self._locate("temperature", "MeV", np.log(self.kernel_temperature), fluid.temperature, numbers, log=True),
+            self._locate("mu_e / temperature", "", np.log(self.kernel_degeneracy), degeneracy, numbers, log=True),
         ]
         center = 0.5 * (self.edge[1:] + self.edge[:-1])
         temperature = fluid.temperature[:, None, None]
@@ -289,7 +288,7 @@ class NuLibTable:
         unit: str,
         points: NDArray[np.float64],
         values: NDArray[np.float64],
-        first_cell: int,
+        numbers: NDArray[np.int64] | None,
         log: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Index of the lower neighbour and the weight of the upper one, (cell,) each."""
@@ -300,7 +299,7 @@ class NuLibTable:
             cell = int(np.argmin(good))
             low, high = (np.exp(points[[0, -1]]) if log else points[[0, -1]]).tolist()
             raise TableError(
-                f"{name} in cell {first_cell + cell} is {values[cell]:g} {unit}".rstrip()
+                f"{name} in cell {global_number(numbers, cell)} is {values[cell]:g} {unit}".rstrip()
                 + f"; NuLib table {self.path} covers [{low:g}, {high:g}]"
             )
         lower = np.clip(np.searchsorted(points, x, side="right") - 1, 0, points.size - 2)
