@@ -68,7 +68,8 @@ def test_energy_coupled_collisions_conserve_lepton_number():
     transport.step(fluid, transport.max_dt())
     with_coupling = transport.ledger()
     assert with_coupling["count divided collision steps"] == 0
-    # to the tolerance of the iteration, 1e-13 of an occupation: pairs and scattering make as many neutrinos as antineutrinos of each flavour: only charged currents do not
+    # pairs and scattering make as many neutrinos as antineutrinos of each flavour, only charged currents do not; to the
+    # tolerance of the iteration, 1e-13 of an occupation
     plain, fluid = make(collisions={"charged_current": False}, flavors=3)
     plain.step(fluid, plain.max_dt())
     ledger = plain.ledger()

@@ -1,7 +1,7 @@
 """Finite-volume advection on a block: df/dt = sum_d v_d (R_d,low F_d,low - R_d,high F_d,high), R = A_face/V.
 
 F is the face value of one dimension (kernels/advection.py) along each resolved axis: b f_up + (1 - b) f_down +
-(b - 1/2) slope. Arrays, with axis 0 fastest in every numbering of cells:
+(b - 1/2) slope, with slopes at most 2 f_up: f >= 0 stays >= 0 up to CFL 1/2. Arrays, with axis 0 fastest in every numbering of cells:
 
     f[row, direction, entry]          owned cells first, then ghosts; entries = (species, group, level) flattened.
                                       Ghosts are finite also behind faces without area.
@@ -181,7 +181,9 @@ def _face(f, up, down, behind, m, b, at, second_order, out, to):
             back = value - f[behind, m, e]
             product = step * back
             half = product / (step + back) if product > 0.0 else 0.0
-            out[to, e] = value + half + (1.0 - b[at, e]) * (step - 2.0 * half)
+            face = value + half + (1.0 - b[at, e]) * (step - 2.0 * half)
+            most = 2.0 * value if value > 0.0 else 0.0
+            out[to, e] = most if face > most else face
     else:
         for e in range(f.shape[2]):
             w = b[at, e]
@@ -199,6 +201,8 @@ def _cross(f, up, down, behind, m, b, at, second_order, low, high, carry, to, ou
             product = step * back
             half = product / (step + back) if product > 0.0 else 0.0
             face = value + half + (1.0 - b[at, e]) * (step - 2.0 * half)
+            most = 2.0 * value if value > 0.0 else 0.0
+            face = most if face > most else face
             out[cell, m, e] += low * carry[to, e] - high * face
             carry[to, e] = face
     else:

@@ -70,7 +70,7 @@ def test_one_axis_is_the_one_dimensional_kernel(axis, second_order):
     expected = np.empty((cells, directions, entries))
     inner, outer = np.empty((directions, entries)), np.empty((directions, entries))
     advection.flux_divergence(
-        f, 2, b, radial.face_area, radial.redistribution, radial.diamond, radial.volume, second_order, False,
+        f, 2, b, radial.face_area, radial.redistribution, radial.diamond, radial.volume, second_order, True,
         expected, inner, outer,
     )  # fmt: skip
     edges = [face if d == axis else None for d in range(3)]
