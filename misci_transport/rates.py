@@ -78,7 +78,7 @@ class Rates:
             [replace(c, first=c.first * cells, second=c.second * cells) for c in self.coupling],
         )
 
-    def take(self, selection: slice) -> Rates:
+    def take(self, selection: slice | NDArray[np.int64]) -> Rates:
         """Return the rates on a range of cells (a copy)."""
         return Rates(
             self.emissivity[selection].copy(),

@@ -12,6 +12,7 @@ from .errors import MisciError, UnphysicalInputError
 from .kernels import angular_sweep
 from .kernels.traces import clip_occupations, content, difference_moments, trace, trace_moments
 from .parallel.errors import collective
+from .phase_space import LEVELS, local_rows
 from .physics.exchange import Exchange, Sources, sources_of
 from .physics.response import Exchanged
 
@@ -91,9 +92,13 @@ class Scheme(Protocol):
         h: float,
         redistribution: NDArray[np.float64],
         out: NDArray[np.float64],
+        cells: NDArray[np.int64] | None = None,
         /,
     ) -> int:
-        """Solve out = start + h C(out) + h G(out), G the given angular redistribution; the number of its fix-ups."""
+        """Solve out = start + h C(out) + h G(out), G the given angular redistribution; the number of its fix-ups.
+
+        With ``cells`` all arguments are for these local cells only.
+        """
         ...
 
     def store(self, state: State, /) -> None:
@@ -275,6 +280,35 @@ class Stepper:
         state.step += 1
         return StepResult(sources, ledger), frame
 
+    def book(
+        self,
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        rate: NDArray[np.float64],
+        entering: NDArray[np.float64],
+        h: float,
+    ) -> StepResult:
+        """Ledger and sources of an implicit step of h cm that was solved elsewhere.
+
+        Populations before and after, their collision term[cell, direction, species, group, level] in cm^-1, and what
+        came in (direction, species, group, level). No correction is made: what the solver leaves is the imbalance.
+        """
+        levels = np.arange(LEVELS)
+        held = [np.empty((before.shape[0], len(QUANTITIES))) for _ in range(2)]
+        weights = self.exchange.weight_0, self.exchange.number, self.exchange.energy
+        for populations, out in zip((before, after), held, strict=True):
+            content(np.ascontiguousarray(populations), levels, *weights, out)
+        moments = np.empty((rate.shape[0], 2 + self.exchange.weight.shape[1]))
+        trace_moments(rate.sum(axis=4), self.exchange.weight, self.exchange.number, self.exchange.energy, moments)
+        ledger = StepLedger(
+            before=self._total(held[0]),
+            after=self._total(held[1]),
+            collisions=self._total(h * moments[:, :3]),
+            inflow=self._inflow(entering.sum(axis=3)),
+            corrections=dict.fromkeys(QUANTITIES, 0.0),
+        )
+        return StepResult(sources_of(moments), ledger)
+
     def _arrays(self, shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
         if not self._scratch or self._scratch[0].shape != shape:
             self._scratch = [np.empty(shape) for _ in range(2)]
@@ -323,31 +357,48 @@ class Stepper:
         out: NDArray[np.float64],
     ) -> int:
         """Implicit collisions of one stage into out, with the response of the matter if there is one."""
+        fixed = self.scheme.collide(advected, collisions, frame, h, redistribution, out)
         response = self.response
         if response is None:
-            return self.scheme.collide(advected, collisions, frame, h, redistribution, out)
-        fixed = 0
+            return fixed
+        moments = self._collided(out, advected, h, redistribution)
+        cells = response.cells(Exchanged(moments[:, 0], moments[:, 1] - moments[:, 2]))
+        if cells.size == 0:
+            return fixed
+        start = np.ascontiguousarray(advected[cells])
+        answer = np.empty_like(start)
+        part = frame.of_cells(cells)
+        turning = redistribution if redistribution.shape[0] == 1 else np.ascontiguousarray(redistribution[cells])
 
-        def exchange(rates: Rates | None) -> Exchanged:
-            nonlocal fixed
+        def exchange(rates: Rates) -> Exchanged:
             # a guess that does not depend on how often this is called, which differs from rank to rank
-            out[:] = advected
-            operator = collisions if rates is None else collisions.with_rates(rates)
-            fixed = self.scheme.collide(advected, operator, frame, h, redistribution, out)
-            moments = self._collided(out, advected, h, redistribution)
+            answer[:] = start
+            self.scheme.collide(start, collisions.of_cells(cells, rates), part, h, turning, answer, cells)
+            moments = self._collided(answer, start, h, turning, cells)
             return Exchanged(moments[:, 0], moments[:, 1] - moments[:, 2])
 
-        response.solve(exchange)
+        response.solve(cells, exchange)
+        out[cells] = answer
         return fixed
 
     def _collided(
-        self, after: NDArray[np.float64], before: NDArray[np.float64], h: float, redistribution: NDArray[np.float64]
+        self,
+        after: NDArray[np.float64],
+        before: NDArray[np.float64],
+        h: float,
+        redistribution: NDArray[np.float64],
+        cells: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """Gain of the last collisions, (cell, 3 + axes) cm^-3: energy in MeV, both numbers, energy times velocity."""
-        exchange = self.exchange
-        out = np.empty((after.shape[0], 2 + exchange.weight.shape[1]))
+        """Gain of the last collisions, (cell, 3 + axes) cm^-3: energy in MeV, both numbers, energy times velocity.
+
+        Of all cells, or of those local ones that the arguments are for.
+        """
+        exchange, weight, volume = self.exchange, self.exchange.weight, self.advection.volume
+        if cells is not None:
+            weight, volume = local_rows(weight, cells), local_rows(volume, cells)
+        out = np.empty((after.shape[0], 2 + weight.shape[1]))
         weights = exchange.number, exchange.energy
-        difference_moments(after, before, self.scheme.diagonal, exchange.weight, *weights, out)
+        difference_moments(after, before, self.scheme.diagonal, weight, *weights, out)
         turning = np.flatnonzero(redistribution.any(axis=1))
         if turning.size:
             # turning in angle is no exchange of momentum with matter; such cells are few and lie at the centre
@@ -358,10 +409,10 @@ class Stepper:
                 h,
                 redistribution[:last],
                 self.advection.diamond,
-                self.advection.volume[:last],
+                volume[:last],
                 turned,
             )
-            trace_moments(turned, exchange.weight, *weights, moved)
+            trace_moments(turned, weight, *weights, moved)
             out[:last] += moved
         return out
 

@@ -59,10 +59,12 @@ class CollisionOperator:
         """The same collisions per cm of coordinate time, lapse (cell,) times those per cm of proper time."""
         return CollisionOperator(self.phase_space, self.rates.scaled(lapse), self.cells)
 
-    def with_rates(self, rates: Rates) -> CollisionOperator:
-        """The same operator with other emissivities and absorptions; it shares the work arrays."""
+    def of_cells(self, cells: NDArray[np.int64], rates: Rates) -> CollisionOperator:
+        """The part for some cells with other rates (of these cells), for implicit steps: it has no work arrays."""
         other = copy(self)
         other.rates = rates
+        other.weight, other.velocity = local_rows(self.weight, cells), local_rows(self.velocity, cells)
+        other.kernel = np.ascontiguousarray(self.kernel[:, cells])
         return other
 
     def moments(self, f: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:

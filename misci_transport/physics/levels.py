@@ -36,6 +36,15 @@ class LevelFrame:
             np.zeros((0, *phase_space.cell_shape, phase_space.components)),
         )
 
+    def of_cells(self, cells: NDArray[np.int64]) -> LevelFrame:
+        """The part for some cells."""
+        rows = self.mixed[cells]
+        mixed = np.full(cells.size, -1, dtype=np.int64)
+        mixed[rows >= 0] = np.arange(int((rows >= 0).sum()))
+        return LevelFrame(
+            np.ascontiguousarray(self.component[cells]), mixed, np.ascontiguousarray(self.projector[rows[rows >= 0]])
+        )
+
     @property
     def mixed_cells(self) -> NDArray[np.int64]:
         """Local numbers of the cells that are not flavour-locked."""

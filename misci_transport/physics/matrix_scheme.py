@@ -15,7 +15,7 @@ from ..constants import HBAR_C
 from ..errors import ConfigurationError
 from ..kernels import matrix_scheme as kernel
 from ..kernels import mixing as mixing_kernel
-from ..phase_space import HALO
+from ..phase_space import HALO, local_rows
 from .boundary import Boundary
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class MatrixScheme:
         h: float,
         redistribution: NDArray[np.float64],
         out: NDArray[np.float64],
+        cells: NDArray[np.int64] | None = None,
     ) -> int:
         """out = start + h C(out), matrix-valued, with the implicit angular redistribution; elements may be negative.
 
@@ -128,7 +129,7 @@ class MatrixScheme:
             self.flavor,
             redistribution,
             self.advection.diamond,
-            self.advection.volume,
+            self.advection.volume if cells is None else local_rows(self.advection.volume, cells),
             out,
         )
         return 0

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 PURE_FLAVOR_TOLERANCE = 1.0e-8
 
 
+#: First and smallest steps of the continuation in the strength of self-interaction.
+FIRST_STEP, SMALLEST_STEP = 0.1, 1.0e-4
+
 #: Relative distance of D_0, D_1 from which another solution is another solution.
 OTHER_ROOT = 1.0e-6
 
@@ -57,6 +60,7 @@ class _Record:
         self.locked = np.ones(cells, dtype=bool)  #: flavours pure to PURE_FLAVOR_TOLERANCE
         self.far = np.zeros(cells, dtype=bool)  #: began far from the density matrices they were given
         self.held = 0  #: cells that kept their old alignment, summed over all alignments
+        self.continued = 0  #: cells that Newton reached only by continuation, summed over all alignments
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -263,6 +267,8 @@ class LocalMixing(_Record):
             self._align_by_snes(populations, moments)
         else:
             self._align_cells(populations, moments)
+            for cell in np.flatnonzero(self.failed):
+                self._strengthen(int(cell), populations, moments)
         self._judge()
         return self.eigenvectors(moments)
 
@@ -277,6 +283,31 @@ class LocalMixing(_Record):
             self.iterations,
             self.residual,
         )
+
+    def _strengthen(self, cell: int, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        """Follow a cell's solution from no self-interaction, where it is unique, to the full one.
+
+        The guess of the last step may lie outside of Newton's basin, as where the first neutrinos arrive. The branch
+        that is found is the one without a history; where it ends before the full strength the cell has failed.
+        """
+        batch = self.medium.take(np.array([cell]), populations)
+        found = np.zeros_like(moments[cell : cell + 1])
+        reached, step = 0.0, FIRST_STEP
+        while reached < 1.0 and step >= SMALLEST_STEP:
+            target = min(reached + step, 1.0)
+            trial = found.copy()
+            report = replace(batch, strength=target * batch.strength).solve(
+                trial, self.tolerance, self.max_iterations, True
+            )
+            if report.status[0] in (CONVERGED, LOCKED):
+                found, reached, step = trial, target, 2.0 * step
+                self.iterations[cell] += report.iterations[0]
+            else:
+                step *= 0.25
+        if reached == 1.0:
+            moments[cell] = found[0]
+            self.status[cell], self.residual[cell] = report.status[0], report.residual[0]
+            self.continued += 1
 
     def _align_by_snes(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
         from ..solvers.petsc_alignment import solve_batch_with_petsc

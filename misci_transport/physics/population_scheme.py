@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ConvergenceError
 from ..kernels import implicit_collisions
-from ..phase_space import LEVELS
+from ..phase_space import LEVELS, local_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,17 +72,24 @@ class PopulationScheme:
         h: float,
         redistribution: NDArray[np.float64],
         out: NDArray[np.float64],
+        cells: NDArray[np.int64] | None = None,
     ) -> int:
         """Solve out = start + h C(out) + h G(out) cell by cell; out holds the first guess.
 
-        G is the given angular redistribution; returns the number of its fix-ups.
+        G is the given angular redistribution; returns the number of its fix-ups. With ``cells`` all arguments are for
+        these local cells only.
 
         Raises
         ------
         ConvergenceError
             Naming the cell whose energy exchange did not converge.
         """
-        rates = collisions.rates
+        rates, volume = collisions.rates, self.advection.volume
+        iterations, substeps = self._iterations, self._substeps
+        numbers = self.decomposition.numbers
+        if cells is not None:
+            volume, numbers = local_rows(volume, cells), numbers[cells]
+            iterations, substeps = np.zeros_like(cells), np.ones_like(cells)
         fixed = implicit_collisions.implicit_cells(
             start,
             collisions.weight,
@@ -101,16 +108,16 @@ class PopulationScheme:
             frame.projector,
             redistribution,
             self.advection.diamond,
-            self.advection.volume,
+            volume,
             COLLISION_TOLERANCE,
             COLLISION_ITERATIONS,
             out,
-            self._iterations,
-            self._substeps,
+            iterations,
+            substeps,
         )
-        self.divided += int((self._substeps > 1).sum())
-        if (self._iterations < 0).any():
-            cell = int(self.decomposition.numbers[np.argmin(self._iterations)])
+        self.divided += int((substeps > 1).sum())
+        if (iterations < 0).any():
+            cell = int(numbers[np.argmin(iterations)])
             raise ConvergenceError(
                 f"implicit collisions in cell {cell} did not converge to {COLLISION_TOLERANCE:g} in "
                 f"{COLLISION_ITERATIONS} iterations, nor did parts of the step; a smaller time step helps"

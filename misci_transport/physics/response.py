@@ -138,52 +138,54 @@ class FluidResponse:
             for name in ("emissivity", "absorption")
         )
 
-    def rates(self, change: NDArray[np.float64]) -> Rates:
-        """Rates at T + change[0] and Y_e + change[1]; not below zero."""
+    def cells(self, exchanged: Exchanged) -> NDArray[np.int64]:
+        """Local cells that would change by more than SMALLEST_CHANGE through what all cells exchange without response."""
+        expected = np.stack([exchanged.energy / self._bound(), exchanged.lepton_number / self.baryons])
+        scale = np.stack([self.fluid.temperature, np.maximum(self.fluid.electron_fraction, 0.01)])
+        return np.flatnonzero((np.abs(expected) > SMALLEST_CHANGE * scale).any(axis=0))
+
+    def rates(self, cells: NDArray[np.int64], change: NDArray[np.float64]) -> Rates:
+        """Rates of the cells at T + change[0] and Y_e + change[1]; not below zero."""
         assert self._slopes is not None
         dt, dy = change[0][:, None, None, None], change[1][:, None, None, None]
-        j_t, a_t, j_y, a_y = self._slopes
+        j_t, a_t, j_y, a_y = (slope[cells] for slope in self._slopes)
+        base = self.base.take(cells)
         return replace(
-            self.base,
-            emissivity=np.maximum(self.base.emissivity + j_t * dt + j_y * dy, 0.0),
-            absorption=np.maximum(self.base.absorption + a_t * dt + a_y * dy, 0.0),
+            base,
+            emissivity=np.maximum(base.emissivity + j_t * dt + j_y * dy, 0.0),
+            absorption=np.maximum(base.absorption + a_t * dt + a_y * dy, 0.0),
         )
 
-    def solve(self, exchange: Callable[[Rates | None], Exchanged]) -> NDArray[np.float64] | None:
+    def solve(self, cells: NDArray[np.int64], exchange: Callable[[Rates], Exchanged]) -> NDArray[np.float64]:
         """Changes (2, cell) of T and Y_e that are consistent with what they make neutrinos and matter exchange.
 
-        ``exchange`` solves the implicit collisions with given rates (None: those of the start of the step) and says
-        what they exchanged; its last call has the rates of the answer. None: no cell responds.
+        ``exchange`` solves the implicit collisions of these cells with given rates and says what they exchanged; its
+        last call has the rates of the answer.
         """
-        first = exchange(None)
-        capacity = self._bound()
-        expected = np.stack([first.energy / capacity, first.lepton_number / self.baryons])
-        scale = np.stack([self.fluid.temperature, np.maximum(self.fluid.electron_fraction, 0.01)])
-        active = (np.abs(expected) > SMALLEST_CHANGE * scale).any(axis=0)
-        if not active.any():
-            return None
         self._prepare()
-        limit = np.stack([LARGEST_CHANGE[0] * self.fluid.temperature, np.full_like(self.baryons, LARGEST_CHANGE[1])])
-        change = np.zeros((2, self.baryons.size))
-        residual = self._residual(change, first)
-        jacobian = np.empty((self.baryons.size, 2, 2))
+        temperature, size = self.fluid.temperature[cells], cells.size
+        limit = np.stack([LARGEST_CHANGE[0] * temperature, np.full(size, LARGEST_CHANGE[1])])
+        change = np.zeros((2, size))
+        residual = self._residual(cells, change, exchange(self.rates(cells, change)))
+        jacobian = np.empty((size, 2, 2))
         for k in range(2):
             trial = np.zeros_like(change)
             trial[k] = 1.0e-3 * limit[k]
-            jacobian[:, :, k] = ((self._residual(trial, exchange(self.rates(trial))) - residual) / trial[k]).T
+            moved = self._residual(cells, trial, exchange(self.rates(cells, trial)))
+            jacobian[:, :, k] = ((moved - residual) / trial[k]).T
         regular = np.abs(np.linalg.det(jacobian)) > 0.0
         jacobian[~regular] = np.eye(2)
-        cut = np.zeros(self.baryons.size, dtype=bool)
+        cut = np.zeros(size, dtype=bool)
         # every cell stops by itself: its answer must not depend on the cells that share its rank
-        moving = active & regular
+        moving = regular
         for _ in range(MOST_ITERATIONS):
             step = -np.linalg.solve(jacobian, residual.T[..., None])[..., 0].T
             wanted = change + np.where(moving, step, 0.0)
             new = np.clip(wanted, -limit, limit)
             cut |= (new != wanted).any(axis=0)
-            moving &= (np.abs(new - change) / limit).max(axis=0) > TOLERANCE
+            moving = moving & ((np.abs(new - change) / limit).max(axis=0) > TOLERANCE)
             change = new
-            residual = self._residual(change, exchange(self.rates(change)))
+            residual = self._residual(cells, change, exchange(self.rates(cells, change)))
             if not moving.any():
                 break
         self.limited += int(cut.sum())
@@ -195,13 +197,15 @@ class FluidResponse:
         bound: NDArray[np.float64] = 1.5 * self.baryons / 56.0 + 4.0 * np.pi**2 / 15.0 * (t / HBAR_C) ** 3
         return bound
 
-    def _residual(self, change: NDArray[np.float64], exchanged: Exchanged) -> NDArray[np.float64]:
+    def _residual(
+        self, cells: NDArray[np.int64], change: NDArray[np.float64], exchanged: Exchanged
+    ) -> NDArray[np.float64]:
         """(2, cell): C_T dT + C_Y dY + dE and n_B dY + dN - dNbar."""
         assert self._capacities is not None
-        by_temperature, by_fraction = self._capacities
+        by_temperature, by_fraction = (c[cells] for c in self._capacities)
         return np.stack(
             [
                 by_temperature * change[0] + by_fraction * change[1] + exchanged.energy,
-                self.baryons * change[1] + exchanged.lepton_number,
+                self.baryons[cells] * change[1] + exchanged.lepton_number,
             ]
         )
