@@ -8,7 +8,7 @@ import numpy as np
 
 from ..block_mesh import BlockMesh
 from ..physics.block_boundary import BlockBoundary
-from .blocks import AXES, CFL, average, directions, relative_error, resolve, streamed
+from .blocks import AXES, CFL, directions, relative_error, resolve, streamed
 from .setup import Case, energy_grid, order
 
 if TYPE_CHECKING:
@@ -52,36 +52,6 @@ def wave_error(geometry: str, length: float, count: int, azimuths: int, groups: 
     return error, case.corrections(results), abs(flow) / case.total(results[0].ledger.before["energy"])
 
 
-def gaussian_error(
-    geometry: str, radius: float, count: int, azimuths: int, groups: int = 1
-) -> tuple[float, float, int]:
-    """Isotropic Gaussian around the centre of a Cartesian box of 2 ``radius``, after the path of 2 widths.
-
-    Relative L1 errors of J against the same directions without a mesh, and (three dimensions) against all directions;
-    number of corrections.
-    """
-    axes, width = AXES[geometry], radius / 4.0
-    mesh = BlockMesh.uniform((-radius,) * 3, (radius,) * 3, resolve(geometry, count, count, count))
-    case = Case(mesh, directions("V15", azimuths), energy=energy_grid(groups))
-
-    def profile(place: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(HEIGHT * np.exp(-(place[..., :axes] ** 2).sum(axis=-1) / width**2))
-
-    velocity, weight = case.angles.direction, 0.5 * case.angles.weight
-    case.fill(streamed(mesh, velocity, profile, 0.0))
-    path = 2.0
-    results = case.march(path * width, CFL * case.light_crossing())
-    mean, _ = case.moments()
-    rays = streamed(mesh, velocity, profile, path * width) @ weight
-
-    def sphere(at: NDArray[np.float64]) -> NDArray[np.float64]:
-        x = np.sqrt((at**2).sum(axis=1)) / width
-        return np.asarray(HEIGHT * (np.exp(-((x - path) ** 2)) - np.exp(-((x + path) ** 2))) / (4.0 * x * path))
-
-    against_all = relative_error(mesh, mean, average(mesh, sphere)) if axes == 3 else float("nan")
-    return relative_error(mesh, mean, rays), against_all, case.corrections(results)
-
-
 def ring_mesh(geometry: str, radius: float, count: int) -> BlockMesh:
     """A shell from half the radius on, around the equator: neither centre nor axis."""
     cells = resolve(geometry, *(max(2, round(share * count)) for share in SHARES))
@@ -99,7 +69,7 @@ def ball_mesh(geometry: str, radius: float, count: int) -> BlockMesh:
 def polar_error(
     geometry: str, region: str, radius: float, count: int, azimuths: int, groups: int = 1
 ) -> tuple[float, float, int, int]:
-    """Gaussian in spherical coordinates, of width 0.2 R, after a path of 0.15 R (ring) or 0.5 R (ball).
+    """Gaussian in spherical coordinates, of width 0.2 R (ring) or 0.25 R (ball), after a path of 0.15 R or 0.5 R.
 
     ring: around (R, equator), all around the axis in two dimensions; ball: around (0.3 R, axis), passing the centre.
     Relative L1 errors of f and of J, number of corrections, and the number of cells that turn implicitly.
