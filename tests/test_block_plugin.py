@@ -134,8 +134,6 @@ def test_what_is_refused_on_blocks():
     with pytest.raises(ConfigurationError, match="boundary is BlockBoundary"):
         Transport(RadialMesh.uniform(0.0, 1.0, 4), boundary=BlockBoundary())
     transport, fluid = make()
-    with pytest.raises(ConfigurationError, match="stationary solutions: accepted on a radial mesh"):
-        transport.solve_steady(fluid)
     fluid.velocity = fluid.velocity[:, 0].copy()
     with pytest.raises(UnphysicalInputError, match="fluid velocity has shape"):
         transport.step(fluid, transport.max_dt())

@@ -44,7 +44,9 @@ def test_balances_over_many_steps(small_star, flavors):
     for _ in range(6):
         dt = transport.max_dt()
         sources = transport.step(fluid, dt)
-        given += transport.domain.whole * dt * float(transport.stepper.cell_volume @ sources.lepton_number)
+        # per proper time
+        volume = transport.stepper.cell_volume * transport.metric.lapse[transport.decomposition.cells]
+        given += transport.domain.whole * dt * float(volume @ sources.lepton_number)
     held, ledger = content(), transport.ledger()
     parts = ("collisions", "inflow", "corrections")
     for name in ("neutrinos", "antineutrinos"):
@@ -135,9 +137,7 @@ def test_options_that_contradict_each_other(sections, text):
 
 def test_gravity_needs_a_centre():
     options = TransportOptions(angles={"kind": "ordinates"}, frame={"gravity": "lapse"})
-    with pytest.raises(
-        ConfigurationError, match="frame.gravity is 'lapse' in plane symmetry; accepted there: \"none\""
-    ):
+    with pytest.raises(ConfigurationError, match="in plane symmetry"):
         Transport(RadialMesh.uniform(0.0, 1.0, 4, "plane"), options)
 
 
@@ -154,7 +154,7 @@ def test_matter_that_moves_too_fast_leaves_the_state(small_star):
     transport, fluid = falling(small_star, frame={"doppler": True})
     transport.step(fluid, transport.max_dt())
     before = transport.state.owned.copy()
-    with pytest.raises(UnphysicalInputError, match="accepted with frame.doppler"):
+    with pytest.raises(UnphysicalInputError, match="first order in v/c"):
         transport.step(replace(fluid, velocity=6.0 * fluid.velocity), 1.0e-8)
     np.testing.assert_array_equal(transport.state.owned, before)
     transport.step(fluid, transport.max_dt())

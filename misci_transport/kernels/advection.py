@@ -39,12 +39,8 @@ def _limited(left, right):
 
 
 @njit(cache=True, error_model="numpy")
-def face_values(f, halo, face, direction, inward, b, second_order, positive, out):
-    """Value of f on a radial face: b f_up + (1 - b) f_down + (2 b - 1) slope/2, for every entry.
-
-    With slopes and ``positive`` at most 2 f_up, so that f >= 0 stays >= 0 up to CFL 1/2 also where b is 1/2 and
-    neighbours differ by more than a factor of three.
-    """
+def face_values(f, halo, face, direction, inward, b, second_order, out):
+    """Value of f on a radial face: b f_up + (1 - b) f_down + (2 b - 1) slope/2, for every entry."""
     up = halo + face - 1
     down = halo + face
     if inward:
@@ -57,9 +53,7 @@ def face_values(f, halo, face, direction, inward, b, second_order, positive, out
             step = f[down, direction, e] - value
             slope = _limited(step, value - f[behind, direction, e])
             w = b[face, e]
-            centred = value + (1.0 - w) * step + (w - 0.5) * slope
-            # no more than a step of half a crossing time can take out of the upwind cell
-            out[e] = 2.0 * value if positive and centred > 2.0 * value else centred
+            out[e] = value + (1.0 - w) * step + (w - 0.5) * slope
     else:
         for e in range(entries):
             w = b[face, e]
@@ -111,7 +105,7 @@ def _divergence(
     rate = np.empty(entries)
     edge = np.empty((2, entries))
     for m in range(directions):
-        face_values(f, halo, 0, m, area[0, m] < 0.0, b, second_order, fix_up, here)
+        face_values(f, halo, 0, m, area[0, m] < 0.0, b, second_order, here)
         for e in range(entries):
             inner_flux[m, e] = area[0, m] * here[e]
             outer_flux[m, e] = inner_flux[m, e]
@@ -124,7 +118,7 @@ def _divergence(
         c = halo + i
         for m in range(directions):
             a, inverse = area[i + 1, m], h / volume[i, m]
-            face_values(f, halo, i + 1, m, a < 0.0, b, second_order, fix_up, here)
+            face_values(f, halo, i + 1, m, a < 0.0, b, second_order, here)
             for e in range(entries):
                 flux = a * here[e]
                 rate[e] = (outer_flux[m, e] - flux) * inverse

@@ -27,7 +27,7 @@ def face_fluxes(f, halo, area, b, component, mixed, projector, level_flux, flavo
         i = max(j - 1, 0)
         for m in range(directions):
             a = area[j, m]
-            face_values(flat, halo, j, m, area[j, m] + area[faces - 1, m] < 0.0, b, False, False, value)
+            face_values(flat, halo, j, m, area[j, m] + area[faces - 1, m] < 0.0, b, False, value)
             for s in range(species):
                 for g in range(groups):
                     for k in range(levels):

@@ -12,10 +12,13 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def factor(area, drag, gamma, diamond, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse):
+def factor(
+    area, drag, gamma, diamond, turn, share, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse
+):  # fmt: skip
     """Fill inverse[cell, direction, direction] with the inverses of the pivot blocks.
 
-    drag[face, direction] of the flow with matter (frame_terms.carry_along), zero at both ends and for matter at rest;
+    drag[face, direction] of the flow with matter (frame_terms.carry_along), zero at both ends;
+    turn[cell, direction + 1], share[cell, direction - 1] as in frame_terms.shift_directions; zeros for matter at rest;
     b[face] upwind fraction; loss[cell] total (with scattering out); scattering_0/1[cell] (cm^-1).
     """
     cells, directions = volume.shape
@@ -51,6 +54,12 @@ def factor(area, drag, gamma, diamond, volume, weight_0, weight_1, b, loss, scat
             for k in range(directions):
                 block[m, k] += high * above[k] - low * below[k]
                 below[k] = above[k]
+        for m in range(directions - 1):
+            flow, part = turn[i, m + 1], share[i, m]
+            block[m, m] += flow * (1.0 - part)
+            block[m, m + 1] += flow * part
+            block[m + 1, m] -= flow * (1.0 - part)
+            block[m + 1, m + 1] -= flow * part
         if i > 0:
             for m in range(directions):
                 left = _lower(area, drag, b, i, m)

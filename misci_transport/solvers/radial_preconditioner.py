@@ -28,12 +28,14 @@ class RadialPreconditioner:
     def __init__(
         self, phase_space: PhaseSpace, decomposition: Decomposition, moving: Coefficients | None = None
     ) -> None:
-        """moving: areas and volumes with moving matter and gravity, on the whole mesh; their shifts are left out."""
+        """moving: coefficients with moving matter and gravity, on the whole mesh; shifts of energy are left out."""
         self.decomposition = decomposition
         angles = phase_space.angles
         self.angles: AngularGrid | Coefficients = angles if moving is None else moving
         self.area = angles.face_area if moving is None else moving.area
         self.drag = np.zeros_like(self.area) if moving is None else moving.drag
+        self.turn = np.zeros_like(angles.redistribution) if moving is None else moving.turn
+        self.share = np.zeros((self.turn.shape[0], angles.size - 1)) if moving is None else moving.share
         self.diamond = angles.diamond
         self.weights = phase_space.angles.averaging_weight
         self.directions = phase_space.angles.size
@@ -62,6 +64,8 @@ class RadialPreconditioner:
                 self.drag,
                 a.redistribution,
                 self.diamond,
+                self.turn,
+                self.share,
                 a.volume,
                 *self.weights,
                 self.b[j],

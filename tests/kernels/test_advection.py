@@ -49,11 +49,11 @@ def test_face_values_of_a_linear_field_are_exact_in_both_directions():
     out = np.empty(1)
     for direction, inward in ((0, True), (1, False)):
         for b in (0.5, 0.7, 1.0):
-            face_values(f, HALO, 2, direction, inward, np.full((5, 1), b), True, False, out)
+            face_values(f, HALO, 2, direction, inward, np.full((5, 1), b), True, out)
             assert out[0] == pytest.approx(3.0 + 0.5 * 3.5)
-    face_values(f, HALO, 2, 0, True, np.full((5, 1), 1.0), False, False, out)
+    face_values(f, HALO, 2, 0, True, np.full((5, 1), 1.0), False, out)
     assert out[0] == f[4, 0, 0]
-    face_values(f, HALO, 2, 1, False, np.full((5, 1), 1.0), False, False, out)
+    face_values(f, HALO, 2, 1, False, np.full((5, 1), 1.0), False, out)
     assert out[0] == f[3, 0, 0]
 
 
@@ -61,7 +61,7 @@ def test_face_values_of_a_linear_field_are_exact_in_both_directions():
 def test_limited_face_values_stay_between_the_neighbours(values):
     f = np.array(values)[:, None, None]
     out = np.empty(1)
-    face_values(f, 2, 0, 0, False, np.ones((1, 1)), True, False, out)
+    face_values(f, 2, 0, 0, False, np.ones((1, 1)), True, out)
     assert min(values[1:3]) - 1e-15 <= out[0] <= max(values[1:3]) + 1e-15
 
 

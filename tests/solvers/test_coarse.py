@@ -37,13 +37,13 @@ def solver(small_star):
 
 def project(solver, r):
     """Zeroth and first angular moments of a residual times volume, in the cells of the correction."""
-    cosine = solver.coarse.cosine
+    cosine = solver.problem.coarse.cosine
     whole = np.stack([r.sum(axis=1), np.einsum("im,imsgk->isgk", cosine, r)], axis=-1)
-    return whole[: solver.coarse.cells]
+    return whole[: solver.problem.coarse.cells]
 
 
 def test_it_covers_the_dense_inner_part(solver):
-    assert 4 < solver.coarse.cells <= 24
+    assert 4 < solver.problem.coarse.cells <= 24
 
 
 def test_numbers_of_what_is_left_vanish(solver):
@@ -52,16 +52,16 @@ def test_numbers_of_what_is_left_vanish(solver):
     The first moments stay: exchange of energy acts on the zeroth ones only in the coarse operator.
     """
     rng = np.random.default_rng(4)
-    ps, cells = solver.phase_space, solver.coarse.cells
+    ps, cells = solver.phase_space, solver.problem.coarse.cells
     # nearly isotropic, smooth in radius, every group by itself
     shape = (24, 1, *ps.cell_shape[1:])
     smooth = np.exp(-(((np.arange(24) - 0.2 * cells) / 3.0) ** 2))[:, None, None, None, None]
-    cosine = solver.coarse.cosine[:, :, None, None, None]
+    cosine = solver.problem.coarse.cosine[:, :, None, None, None]
     mode = smooth * (rng.uniform(size=shape) + 0.1 * cosine * rng.uniform(size=shape))
     balance = solver.advection.volume[:, :, None, None, None] / solver.scale
     source = solver.multiply(mode.ravel()).reshape(mode.shape) * balance
     found = np.zeros_like(mode)
-    solver.coarse.solve(source, found)
+    solver.problem.coarse.solve(source, found)
     rest = source - solver.multiply(found.ravel()).reshape(mode.shape) * balance
     before, after = (np.abs(project(solver, r)[..., 0]).max(axis=(1, 2, 3)) for r in (source, rest))
     assert (after[:8] < 1e-3 * before[:8]).all()

@@ -94,9 +94,8 @@ def test_jacobian_with_mixing_at_fixed_eigenvectors(solved):
 
     def residual(populations):
         solver.collisions.rate(np.ascontiguousarray(populations), frame, solver._colliding)
-        solver._ghosted[2:-2] = populations
-        solver.advection.fill_ghosts(solver._ghosted)
-        solver.advection.rate(solver._ghosted, b, solver._moving, second_order=False, fix_up=False)
+        solver.problem.load(populations)
+        solver.advection.rate(solver.problem.ghosted, b, solver._moving, second_order=False, fix_up=False)
         return (-solver._moving - solver._colliding) * solver.scale
 
     step = 1e-3

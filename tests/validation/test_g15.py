@@ -32,11 +32,11 @@ def load_compare():
 compare = load_compare()
 
 
-@pytest.mark.parametrize("case", ["static", "electron scattering"])
+@pytest.mark.parametrize("case", compare.CASES)
 @pytest.mark.parametrize("name", list(compare.PROFILES))
 def test_published_answers_are_met_within_the_accepted_bands(name, case):
     profile = Profile.read_table(EXAMPLES / compare.PROFILES[name])
-    mesh, fields = compare.solve(profile, electron_scattering=case != "static")
+    mesh, fields = compare.solve(name, case, profile)
     rows = compare.compare_radiation(name, case, profile, mesh, fields)
     rows += compare.compare_heating(name, case, profile, mesh, fields)
     judged = [row for row in rows if row["accepted"] is not None]
