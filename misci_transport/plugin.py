@@ -13,7 +13,7 @@ from .block_mesh import BlockMesh
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
 from .domains import RadialDomain, make_domain
 from .energy import EnergyGrid
-from .errors import ConfigurationError, UnphysicalInputError
+from .errors import ConfigurationError, MisciError, UnphysicalInputError
 from .fields import Field
 from .flavor import MixingParameters
 from .options import CFL_LIMIT, TransportOptions
@@ -136,11 +136,11 @@ class Transport:
 
     def _begin_frame(self, energy: EnergyGrid) -> None:
         """Refuse what the frame terms cannot do before any fluid is known."""
-        frame = self.options.frame
+        frame, geometry = self.options.frame, self.phase_space.mesh.geometry
         group_edges(energy)
-        if frame.gravity != "none" and self.phase_space.mesh.geometry != "spherical":
+        if frame.gravity != "none" and geometry != "spherical":
             raise ConfigurationError(
-                f'frame.gravity is {frame.gravity!r} in {self.phase_space.mesh.geometry} symmetry; accepted there: "none"'
+                f'frame.gravity is {frame.gravity!r} in {geometry} symmetry; accepted there: "none"'
             )
         if frame.doppler:
             # until velocities are known
@@ -160,6 +160,13 @@ class Transport:
         self.stepper.follow_matter(self.advection.frame, (mesh.volume / metric.gamma)[dec.cells])
         self._crossing_time = self.advection.shortest_crossing / SPEED_OF_LIGHT
         return collisions
+
+    def _per_proper_time(self, sources: Sources) -> Sources:
+        """Sources as matter sees them: per proper volume already, and per proper instead of coordinate time."""
+        if self.metric is None:
+            return sources
+        lapse = self.metric.lapse[self.decomposition.cells]
+        return Sources(sources.energy / lapse, sources.lepton_number / lapse, sources.momentum / lapse)
 
     def _conserved_mixing(self) -> ConservedMixing:
         alignment, mesh = self.options.alignment, self.phase_space.mesh
@@ -220,27 +227,88 @@ class Transport:
         self._book(result, dt)
         if due:
             self._measure(before=before, length=SPEED_OF_LIGHT * dt)
-        self.sources = result.sources
-        return result.sources
+        self.sources = self._per_proper_time(result.sources)
+        return self.sources
 
-    def solve_steady(self, fluid: Fluid) -> SteadyReport:
-        """Replace the state by the stationary one over ``fluid`` (this rank's cells); radial meshes only.
+    def step_implicit(self, fluid: Fluid, dt: float) -> Sources:
+        """Advance the neutrinos by dt seconds in one implicit step of any length; the sources of the step.
+
+            (n' - n)/(c dt) = A n' + C(n'),   rho' aligned in every cell
+
+        of first order in time and, as the stationary state that long steps lead to, in space. Matter does not respond
+        within the step, and occupations below zero stay, as in `solve_steady`. Collisions and inflow are booked as in
+        `step`; their balance closes to about steady.relative_tolerance of what the step moves.
 
         Raises
         ------
         ConfigurationError
-            On a block mesh.
+            With conserved charges, moving matter or gravity.
+        UnphysicalInputError, TableError
+            Before the state is changed; on all ranks (ParallelError on those whose own cells are right).
+        ConvergenceError
+            If the solver gives up or a cell has no alignment; the state is the one before the step.
+        """
+        options, comm = self.options, self.decomposition.comm
+        if isinstance(self.mixing, ConservedMixing) or options.frame.active or options.advection.scheme == "matrix":
+            raise ConfigurationError(
+                'implicit steps: accepted with alignment.charges = "none" and without bin averages, '
+                'advection.scheme = "adiabatic", frame.doppler = false and frame.gravity = "none"'
+            )
+        with collective(comm):
+            if not (np.isfinite(dt) and dt > 0.0):
+                raise UnphysicalInputError(f"time step is {dt!r} s; accepted: a finite value > 0")
+        collisions = self._set_fluid(fluid)
+        state, length = self.state, SPEED_OF_LIGHT * dt
+        old, moments = state.owned.copy(), state.moments.copy()
+        due = self.validity is not None and (state.step + 1) % options.validity.every == 0
+        before = self.mixing.effective_hamiltonian(state.moments) if due and self._aligned else None  # type: ignore[union-attr]
+        solver = self._solver(collisions, length)
+        try:
+            self._steady = solver.solve(state)
+        except MisciError:
+            # the host may try again, with a shorter step
+            state.owned[:], state.moments[:] = old, moments
+            self._frame_is_old = True
+            raise
+        self._frame = solver.frame
+        self._aligned, self._frame_is_old = True, False
+        collided = np.empty_like(state.owned)
+        collisions.rate(np.ascontiguousarray(state.owned), self._frame, collided)
+        result = self.stepper.book(old, state.owned, collided, solver.entering(), length)
+        state.time += dt
+        state.step += 1
+        self._book(result, dt)
+        if due:
+            given = {} if before is None else {"before": before, "length": length}
+            self._measure(**given)
+        self.sources = result.sources
+        return result.sources
+
+    def solve_steady(self, fluid: Fluid) -> SteadyReport:
+        """Replace the state by the stationary one over ``fluid`` (this rank's cells).
+
+        Raises
+        ------
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
-        if isinstance(self.phase_space.mesh, BlockMesh):
-            raise ConfigurationError("stationary solutions: accepted on a radial mesh; on a block mesh take time steps")
         collisions = self._set_fluid(fluid)
-        steady = self.options.steady
         if isinstance(self.mixing, ConservedMixing):
             self.mixing.set_collisions(collisions)
             self.mixing.begin_flux()
-        solver = SteadySolver(
+        solver = self._solver(collisions)
+        self._steady = solver.solve(self.state, self._equilibrium(fluid, collisions, solver.problem.width))
+        self._frame = solver.frame
+        self._aligned, self._frame_is_old = True, False
+        rate = np.empty_like(self.state.owned)
+        collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
+        self.sources = self._per_proper_time(self.exchange.sources(rate.sum(axis=4)))
+        return self._steady
+
+    def _solver(self, collisions: CollisionOperator, length: float | None = None) -> SteadySolver:
+        """The solver of the stationary state, or of an implicit step of ``length`` in cm."""
+        steady = self.options.steady
+        return SteadySolver(
             self.phase_space,
             self.decomposition,
             self.advection,
@@ -250,14 +318,8 @@ class Transport:
             max_newton=steady.max_newton,
             max_krylov=steady.max_krylov,
             petsc_options=self.options.petsc,
+            length=length,
         )
-        self._steady = solver.solve(self.state, self._equilibrium(fluid, collisions))
-        self._frame = solver.frame
-        self._aligned, self._frame_is_old = True, False
-        rate = np.empty_like(self.state.owned)
-        collisions.rate(np.ascontiguousarray(self.state.owned), self._frame, rate)
-        self.sources = self.exchange.sources(rate.sum(axis=4))
-        return self._steady
 
     def _measure(self, **given: Any) -> None:
         """Measure the validity of the present state (collective)."""
@@ -496,7 +558,9 @@ class Transport:
             self._totals[name] = self._totals.get(name, 0.0) + float(value)
         logger.debug("step %d to %.6e s, dt %.3e s", self.state.step, self.state.time, dt)
 
-    def _equilibrium(self, fluid: Fluid, collisions: CollisionOperator) -> NDArray[np.float64]:
+    def _equilibrium(
+        self, fluid: Fluid, collisions: CollisionOperator, width: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Fermi-Dirac occupations as a first guess: emission over absorption for e, no chemical potential for x."""
         emissivity, absorption = collisions.rates.emissivity, collisions.rates.absorption
         ratio = np.minimum(self.phase_space.energy.center / fluid.temperature[:, None], 600.0)
@@ -504,12 +568,15 @@ class Transport:
         guess[:] = (1.0 / (np.exp(ratio) + 1.0))[:, None, :, None]
         total = emissivity[:, :, 0] + absorption[:, :, 0]
         electron = np.divide(emissivity[:, :, 0], total, out=np.zeros_like(total), where=total > 0.0)
+        locked = np.argmax(self._frame.mixed < 0)
         for species in range(2):
-            level = int(np.flatnonzero(self._frame.component[0, species] == 0)[0])
-            guess[:, species, :, level] = electron[:, species]
+            # of the first locked cell, on a radial mesh the centre
+            level = np.flatnonzero(self._frame.component[locked, species] == 0)
+            if level.size:
+                guess[:, species, :, level[0]] = electron[:, species]
         # far outside nothing is near equilibrium: the guess fades with the optical depth of a cell
         depth = collisions.transport_opacity(NoMixing(self.phase_space, self.decomposition.cells).frame)
-        depth = depth * self.phase_space.mesh.width[self.decomposition.cells][:, None, None, None]
+        depth = depth * width[:, None, None, None]
         guess *= depth / (1.0 + depth)
         return np.broadcast_to(guess[:, None], self.state.owned.shape)
 

@@ -1,7 +1,8 @@
 """Finite-volume advection on a block: df/dt = sum_d v_d (R_d,low F_d,low - R_d,high F_d,high), R = A_face/V.
 
 F is the face value of one dimension (kernels/advection.py) along each resolved axis: b f_up + (1 - b) f_down +
-(b - 1/2) slope, with slopes at most 2 f_up: f >= 0 stays >= 0 up to CFL 1/2. Arrays, with axis 0 fastest in every numbering of cells:
+(b - 1/2) slope, with slopes at most 2 f_up: f >= 0 stays >= 0 up to CFL 1/2. Arrays, with axis 0 fastest in every
+numbering of cells:
 
     f[row, direction, entry]          owned cells first, then ghosts; entries = (species, group, level) flattened.
                                       Ghosts are finite also behind faces without area.

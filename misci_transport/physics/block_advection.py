@@ -50,15 +50,16 @@ class BlockAdvection:
         for axis in decomposition.resolved:
             ends = (decomposition.start[axis] == 0, decomposition.stop[axis] == decomposition.shape[axis])
             self.sides[axis] = [bool(end) and not decomposition.periodic[axis] for end in ends]
-        self._turns = mesh.geometry == "spherical"
+        #: whether directions turn on their way
+        self.turns = mesh.geometry == "spherical"
         #: explicit part of the first stage in the cells that turn implicitly
         self._unturned = np.zeros((0, angles.size, SPECIES * phase_space.energy.size * LEVELS))
-        if self._turns:
+        if self.turns:
             self.curvature = np.ascontiguousarray(mesh.curvature[cells])
             self.coefficients = turning_coefficients(self.velocity, angles.weight, angles.azimuths)
         #: fastest loss of a population by moving out of its cell, and by that and by turning, (cell,) cm^-1
         self.turnover = self._leaving()
-        self.angular_turnover = self.turnover + self._turning() if self._turns else np.zeros_like(self.turnover)
+        self.angular_turnover = self.turnover + self._turning() if self.turns else np.zeros_like(self.turnover)
 
     def _leaving(self) -> NDArray[np.float64]:
         """Largest rate at which a direction leaves a cell through its faces, (cell,) cm^-1."""
@@ -132,16 +133,25 @@ class BlockAdvection:
             kernel.advance_mean(f, *medium, flat, h, result)
         else:
             kernel.advance(f, *medium, flat, h, result)
-        if self._turns:
+        if self.turns:
             alpha, beta, level_weight, node = self.coefficients
             part = 0.5 * h if mean else h
             turn(f[:size], part, self.curvature, alpha, beta, level_weight, node, redistribution, second_order, result)
             self._unturned = result[redistribution]
             turn_implicit(result, h, self.curvature, alpha, beta, level_weight, redistribution, result)
-        flow = np.zeros((3, 2, directions, entries))
-        kernel.boundary_flow(f, row, self.velocity, self.ratio, self.cell_volume, self.sides, *b, second_order, flow)
-        weight: NDArray[np.float64] = self.phase_space.angles.weight
-        return weight[:, None] * (flow[:, 0].sum(axis=0) - flow[:, 1].sum(axis=0)), 0
+        return self.entering(view, b, second_order=second_order), 0
+
+    def entering(
+        self, ghosted: NDArray[np.float64], b: tuple[NDArray[np.float64], ...], *, second_order: bool
+    ) -> NDArray[np.float64]:
+        """What enters through the boundaries of the mesh on this rank per cm, weighted (direction, entry)."""
+        f = ghosted.reshape(ghosted.shape[0], self.velocity.shape[0], -1)
+        flow = np.zeros((3, 2, *f.shape[1:]))
+        medium = (self.decomposition.row, self.velocity, self.ratio, self.cell_volume, self.sides)
+        kernel.boundary_flow(f, *medium, *b, second_order, flow)
+        entering: NDArray[np.float64] = flow[:, 0].sum(axis=0) - flow[:, 1].sum(axis=0)
+        entering *= self.phase_space.angles.weight[:, None]
+        return entering
 
     def crossing_time(self) -> float:
         """Shortest light crossing of a phase-space cell on this rank, cm."""

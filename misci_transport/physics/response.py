@@ -139,7 +139,7 @@ class FluidResponse:
         )
 
     def cells(self, exchanged: Exchanged) -> NDArray[np.int64]:
-        """Local cells that would change by more than SMALLEST_CHANGE through what all cells exchange without response."""
+        """Local cells that would change by more than SMALLEST_CHANGE through what they exchange without response."""
         expected = np.stack([exchanged.energy / self._bound(), exchanged.lepton_number / self.baryons])
         scale = np.stack([self.fluid.temperature, np.maximum(self.fluid.electron_fraction, 0.01)])
         return np.flatnonzero((np.abs(expected) > SMALLEST_CHANGE * scale).any(axis=0))

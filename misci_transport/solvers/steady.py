@@ -1,9 +1,10 @@
-r"""The stationary state of a snapshot: transport, collisions with blocking and alignment as one problem.
+r"""Stationary states and implicit steps: transport, collisions with blocking and alignment as one problem.
 
-    F(n) = v . grad n_k - <h_k| C[rho(n)] |h_k> = 0,    rho commuting with H[rho] in every cell
+    F(n) = (n - n_old)/h + v . grad n_k - <h_k| C[rho(n)] |h_k> = 0,    rho commuting with H[rho] in every cell
 
-PETSc SNES around PETSc KSP. The alignment is eliminated inside F (every evaluation aligns every cell); the
-Jacobian is exact at fixed eigenvectors, and the direct radial solves of each level are its preconditioner.
+with h = c dt, or 1/h = 0 for the stationary state. PETSc SNES around PETSc KSP. The alignment is eliminated inside F
+(every evaluation aligns every cell); the Jacobian is exact at fixed eigenvectors. What depends on the kind of mesh,
+advection and preconditioner, is in radial_problem.py and block_problem.py.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ import numpy as np
 
 from ..errors import ConvergenceError
 from ..parallel.petsc import given_options, petsc, refuse_unused
-from ..phase_space import HALO
+from ..physics.block_advection import BlockAdvection
 from ..state import State
-from .coarse_correction import CoarseCorrection
-from .radial_preconditioner import RadialPreconditioner
+from .block_problem import BlockProblem
+from .radial_problem import RadialProblem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
     from ..physics.advection import AdvectionOperator
     from ..physics.collisions import CollisionOperator
@@ -57,13 +57,13 @@ class SteadyReport:
 
 
 class SteadySolver:
-    """Newton-Krylov solution of F(n) = 0 on all ranks."""
+    """Newton-Krylov solution of F(n) = 0 on all ranks; ``length`` is h in cm, None for the stationary state."""
 
     def __init__(
         self,
         phase_space: PhaseSpace,
-        decomposition: Decomposition,
-        advection: AdvectionOperator,
+        decomposition: Any,
+        advection: AdvectionOperator | BlockAdvection,
         collisions: CollisionOperator,
         alignment: Alignment,
         *,
@@ -71,22 +71,26 @@ class SteadySolver:
         max_newton: int,
         max_krylov: int,
         petsc_options: dict[str, Any] | None = None,
+        length: float | None = None,
     ) -> None:
         self.phase_space, self.decomposition = phase_space, decomposition
         self.advection, self.collisions, self.alignment = advection, collisions, alignment
         self.relative_tolerance, self.max_newton, self.max_krylov = relative_tolerance, max_newton, max_krylov
         self.petsc_options = {k: v for k, v in (petsc_options or {}).items() if k.startswith(_PREFIX)}
         self.shape = (decomposition.size, *phase_space.cell_shape)
-        self.flat = (decomposition.size, phase_space.angles.size, int(np.prod(phase_space.cell_shape[1:])))
-        self.preconditioner = RadialPreconditioner(phase_space, decomposition, advection.moving)
-        self.coarse = CoarseCorrection(phase_space, decomposition)
-        self._ghosted = np.zeros((decomposition.size + 2 * HALO, *phase_space.cell_shape))
-        self._direction = np.zeros_like(self._ghosted)
+        self.problem: Any = (
+            BlockProblem(phase_space, decomposition, advection)
+            if isinstance(advection, BlockAdvection)
+            else RadialProblem(phase_space, decomposition, advection)
+        )
+        self._inverse_length = 0.0 if length is None else 1.0 / length
+        self._old: NDArray[np.float64] | None = None
+        self.name = "steady solve" if length is None else "implicit step"
         self._moving = np.empty(self.shape)
         self._colliding = np.empty(self.shape)
 
     def solve(self, state: State, equilibrium: NDArray[np.float64] | None = None) -> SteadyReport:
-        """Replace the populations and moments of ``state`` by the stationary ones.
+        """Replace the populations and moments of ``state`` by the stationary ones, or by those a length h later.
 
         ``equilibrium``, occupations with the shape of the populations: the first guess takes the partners of
         pair processes from there, so that heavy flavours have a source from the start.
@@ -98,6 +102,8 @@ class SteadySolver:
         """
         PETSc = petsc(self.decomposition.comm)
         self._moments = state.moments
+        if self._inverse_length:
+            self._old = state.owned.copy()
         if equilibrium is not None:
             state.owned[:] = equilibrium
         self._prepare(state.owned)
@@ -106,8 +112,10 @@ class SteadySolver:
             # nothing is emitted and nothing enters; a relative tolerance would have nothing to be relative to
             state.owned[:] = 0.0
             self._evaluate(state.owned)
+            self._solution = state.owned
             return SteadyReport(True, "no source and no inflow: empty", 0, 0, [0.0])
-        self._start(state)
+        if self._old is None:
+            self._start(state)
         x = PETSc.Vec().createMPI((int(np.prod(self.shape)), None), comm=self.decomposition.comm)
         x.getArray()[:] = state.owned.ravel()
         snes = PETSc.SNES().create(self.decomposition.comm)
@@ -122,7 +130,7 @@ class SteadySolver:
         snes.setTolerances(rtol=0.0, atol=self.relative_tolerance * self._empty_norm, stol=0.0, max_it=self.max_newton)
         ksp = snes.getKSP()
         ksp.setType("fgmres")
-        ksp.setGMRESRestart(self.max_krylov)
+        ksp.setGMRESRestart(min(self.max_krylov, self.problem.restart or self.max_krylov))
         ksp.setTolerances(rtol=1.0e-3, max_it=self.max_krylov)
         snes.setUseEW(True, version=2, rtol_0=1.0e-2, rtol_max=1.0e-1)
         pc = ksp.getPC()
@@ -157,9 +165,10 @@ class SteadySolver:
             self._count_negative(state, report)
             # the last evaluation may have been a trial of the line search: align once more at the solution
             self._evaluate(state.owned)
+            self._solution = state.owned
         if reason < 0:
             raise ConvergenceError(
-                f"steady solve: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
+                f"{self.name}: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
                 f"and {report.krylov_iterations} Krylov iterations; residual {history[-1]:.3e} of {history[0]:.3e} "
                 "at the start"
             )
@@ -175,25 +184,27 @@ class SteadySolver:
         comm = self.decomposition.comm
         report.negative = int(comm.allreduce(int((state.owned < 0.0).sum())))
         report.most_negative = float(min(comm.allgather(float(min(state.owned.min(), 0.0)))))
-        if report.negative and self.decomposition.is_first:
-            logger.info("steady solve: %d occupations below zero, down to %.1e", report.negative, report.most_negative)
+        if report.negative and comm.rank == 0:
+            logger.info("%s: %d occupations below zero, down to %.1e", self.name, report.negative, report.most_negative)
 
     def _note(self, history: list[float], norm: float) -> None:
         history.append(float(norm))
-        logger.info("steady solve: iteration %d, residual %.3e, Krylov %d", len(history) - 1, norm, self.krylov)
+        logger.info("%s: iteration %d, residual %.3e, Krylov %d", self.name, len(history) - 1, norm, self.krylov)
 
     def _prepare(self, f: NDArray[np.float64]) -> None:
         """Fix the scale of the residual: balance of a cell over its removal rate, an occupation."""
         self._evaluate_collisions(f)
-        width = self.phase_space.mesh.width[self.decomposition.cells]
         scattering = self.collisions.rates.scattering_0[..., None]
-        removal = self.collisions.level_loss(self.frame) + scattering + 1.0 / width[:, None, None, None]
+        removal = self.collisions.level_loss(self.frame) + scattering + 1.0 / self.problem.width[:, None, None, None]
+        if self._inverse_length:
+            removal = removal + self._inverse_length
         self.scale = 1.0 / removal[:, None]
 
     def _measure_empty(self) -> None:
         """Norm of the residual of an empty star, the scale of the tolerance."""
-        self._evaluate(np.zeros(self.shape))
-        mine = float((((self._moving - self._colliding) * self.scale) ** 2).sum())
+        empty = np.zeros(self.shape)
+        self._evaluate(empty)
+        mine = float((self._residual(empty) ** 2).sum())
         self._empty_norm = float(np.sqrt(self.decomposition.comm.allreduce(mine)))
 
     def _start(self, state: State) -> None:
@@ -201,8 +212,8 @@ class SteadySolver:
         f = state.owned
         self._evaluate(f)
         self._factor()
-        residual = (self._colliding - self._moving) * self.advection.volume[:, :, None, None, None]
-        f += self.preconditioner.solve(residual.reshape(self.flat)).reshape(self.shape)
+        residual = (self._colliding - self._moving) * self.problem.volume
+        f += self.problem.solve(residual)
 
     def _evaluate_collisions(self, f: NDArray[np.float64]) -> None:
         """Align, then set frame and _colliding (C) for populations f."""
@@ -213,14 +224,20 @@ class SteadySolver:
         """Align, then set _moving (advection), _colliding (C), frame and b for populations f."""
         self._evaluate_collisions(f)
         self.b = self.advection.upwind_fraction(self.collisions.transport_opacity(self.frame))
-        self._ghosted[HALO:-HALO] = f
-        self.advection.fill_ghosts(self._ghosted)
-        self.advection.rate(self._ghosted, self.b, self._moving, second_order=False, fix_up=False)
-        np.negative(self._moving, out=self._moving)
+        self.problem.advect(f, self.b, self._moving)
+
+    def _residual(self, f: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F over the removal rate for the populations f of the last ``_evaluate``."""
+        residual: NDArray[np.float64] = self._moving - self._colliding
+        if self._old is not None:
+            residual += self._inverse_length * (f - self._old)
+        residual *= self.scale
+        return residual
 
     def _function(self, _snes: Any, x: Any, r: Any) -> None:
-        self._evaluate(x.getArray(readonly=True).reshape(self.shape))
-        r.getArray()[:] = ((self._moving - self._colliding) * self.scale).ravel()
+        f = x.getArray(readonly=True).reshape(self.shape)
+        self._evaluate(f)
+        r.getArray()[:] = self._residual(f).ravel()
 
     def _update_jacobian(self, _snes: Any, x: Any, jacobian: Any, _p: Any) -> None:
         f = x.getArray(readonly=True).reshape(self.shape)
@@ -230,45 +247,46 @@ class SteadySolver:
         jacobian.assemble()
 
     def _factor(self) -> None:
-        cells, dec = self.decomposition.size, self.decomposition
         loss = self.collisions.level_loss(self.frame)
+        if self._inverse_length:
+            loss = loss + self._inverse_length
         s0 = np.broadcast_to(self.collisions.rates.scattering_0[..., None], loss.shape)
         s1 = np.broadcast_to(self.collisions.rates.scattering_1[..., None], loss.shape)
-        whole = [dec.gather(x.reshape(cells, -1)) for x in (loss + s0, s0, s1)]
-        last = dec.comm.bcast(self.b[-1:], root=dec.comm.size - 1)
-        b = np.concatenate([dec.gather(self.b[:-1]), last])
-        self.preconditioner.update(b, *whole)
-        self.coarse.update(self.collisions, self.frame, b, *whole)
+        self.problem.factor(self.collisions, self.frame, self.b, loss, s0, s1)
+
+    def entering(self) -> NDArray[np.float64]:
+        """What came in through the ends of the mesh over the length h, (direction, species, group, level).
+
+        Of the solution, on this rank; weighted and times area, as the advection gives it.
+        """
+        assert self._old is not None
+        flow: NDArray[np.float64] = self.problem.entering(self._solution, self.b) / self._inverse_length
+        return flow
 
     def multiply(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Jacobian at fixed eigenvectors times v (local, flat)."""
         df = np.ascontiguousarray(v.reshape(self.shape))
-        self._direction[HALO:-HALO] = df
-        self.decomposition.exchange(self._direction, HALO)
-        self._homogeneous_boundary()
-        self.advection.rate(self._direction, self.b, self._moving, second_order=False, fix_up=False)
+        self.problem.advect_change(df, self.b, self._moving)
         self.collisions.derivative(self._point, df, self.frame, self._colliding)
-        product: NDArray[np.float64] = ((-self._moving - self._colliding) * self.scale).ravel()
-        return product
-
-    def _homogeneous_boundary(self) -> None:
-        boundary = self.advection.boundary
-        type(boundary)(boundary.inner, boundary.outer).fill(
-            self._direction, self.phase_space.angles, self.decomposition
-        )
+        product = self._moving - self._colliding
+        if self._inverse_length:
+            product += self._inverse_length * df
+        product *= self.scale
+        flat: NDArray[np.float64] = product.ravel()
+        return flat
 
     def precondition(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Approximate inverse of the Jacobian times r (local, flat).
 
-        The radial solves of the levels, then the coarse correction of what they leave.
+        Transport of every level with its losses, then the correction of what that leaves.
         """
         self.krylov += 1
-        balance = self.advection.volume[:, :, None, None, None] / self.scale
-        source = r.reshape(self.shape) * balance
-        z = self.preconditioner.solve(source.reshape(self.flat)).reshape(self.shape)
-        if self.coarse.cells:
-            rest = (r - self.multiply(z.ravel())).reshape(self.shape) * balance
-            self.coarse.solve(rest, z)
+        balance = self.problem.volume / self.scale
+        z: NDArray[np.float64] = self.problem.solve(r.reshape(self.shape) * balance)
+        if self.problem.corrects:
+            rest = (r - self.multiply(z.ravel())).reshape(self.shape)
+            rest *= balance
+            self.problem.correct(rest, z)
         return z.ravel()
 
 

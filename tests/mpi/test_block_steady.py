@@ -39,9 +39,7 @@ def transport_of(geometry, comm, **sections):
     }
     transport = Transport(mesh, TransportOptions.model_validate({**given, **sections}), comm)
     r = np.linalg.norm(at, axis=1)
-    fluid = Fluid(
-        3e10 * np.exp(-r / 1.5e6) + 1e5, 5.0 * np.exp(-r / 8e6), np.full(r.size, 0.3), np.zeros((r.size, 3))
-    )
+    fluid = Fluid(3e10 * np.exp(-r / 1.5e6) + 1e5, 5.0 * np.exp(-r / 8e6), np.full(r.size, 0.3), np.zeros((r.size, 3)))
     return transport, fluid.take(transport.decomposition.cells)
 
 

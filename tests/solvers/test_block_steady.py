@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -188,7 +190,9 @@ def test_aligned_stationary_state_is_a_fixed_point_of_the_stepper(settled):
     for _ in range(3):
         sources = transport.step(fluid, transport.max_dt())
     ledger = transport.ledger()
-    assert abs(ledger["corrections energy"]) < 1e-12 * ledger["collisions energy"]
+    # what the solver leaves of heavy flavours, which nothing makes here
+    tolerance = transport.options.steady.relative_tolerance
+    assert abs(ledger["corrections energy"]) < tolerance * ledger["collisions energy"]
     np.testing.assert_allclose(transport.state.owned, source.state.owned, rtol=0.0, atol=1e-10)
     np.testing.assert_allclose(
         sources.energy, source.sources.energy, rtol=0.0, atol=1e-7 * np.abs(source.sources.energy).max()
@@ -208,7 +212,7 @@ def test_implicit_steps_go_to_the_stationary_state(settled):
     assert transport.state.step == 6
     assert transport.state.time == pytest.approx(6.0 * dt)
     # by 1 + c dt (slowest rate) every step
-    assert all(later < 0.5 * earlier for earlier, later in zip(distance[:-1], distance[1:], strict=True))
+    assert all(later < 0.5 * earlier for earlier, later in pairwise(distance))
     assert distance[-1] < 1e-4
     ledger = transport.ledger()
     for name in ("energy", "neutrinos", "antineutrinos"):
@@ -264,5 +268,5 @@ def test_a_step_that_fails_leaves_the_state():
 
 def test_implicit_steps_hold_no_charges():
     transport, fluid = transport_of("radial", alignment={"charges": "mass"})
-    with pytest.raises(ConfigurationError, match="implicit steps: accepted with alignment.charges"):
+    with pytest.raises(ConfigurationError, match=r"implicit steps: accepted with alignment\.charges"):
         transport.step_implicit(fluid, 1e-6)
