@@ -100,7 +100,7 @@ def tested(code: int, counts: dict[str, int]) -> tuple[bool, dict[str, int]]:
 def serial() -> tuple[bool, dict[str, int]]:
     """Run the whole suite on one rank (MPI tests included)."""
     command = [PYTHON, "-m", "pytest", "--with-mpi", "--durations=10", "tests"]
-    return tested(*run(command, 720, {"MISCI_EXPECTED_RANKS": "1"}))
+    return tested(*run(command, 1500, {"MISCI_EXPECTED_RANKS": "1"}))
 
 
 def parallel(ranks: int) -> tuple[bool, dict[str, int]]:
@@ -113,7 +113,7 @@ def parallel(ranks: int) -> tuple[bool, dict[str, int]]:
 def nojit() -> tuple[bool, dict[str, int]]:
     """Run the kernel unit tests as plain Python and print which lines they reach."""
     command = [PYTHON, "-m", "coverage", "run", "-m", "pytest", "tests/kernels"]
-    ok, counts = tested(*run(command, 600, {"NUMBA_DISABLE_JIT": "1"}))
+    ok, counts = tested(*run(command, 1200, {"NUMBA_DISABLE_JIT": "1"}))
     report, _ = run([PYTHON, "-m", "coverage", "report"], 60)
     return ok and report == 0, counts
 
