@@ -453,6 +453,9 @@ def describe(profile: Profile) -> dict[str, Any]:
     missing = []
     for field in fields(Fluid):
         value = getattr(profile.fluid, field.name)
+        if value is None and field.name in ("heat_capacity", "energy_by_electron_fraction"):
+            # a host's, for steps that its matter responds to
+            continue
         if value is None:
             missing.append(field.name)
         else:
