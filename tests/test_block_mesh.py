@@ -71,7 +71,8 @@ def test_ratios_are_areas_over_volumes(mesh):
     scale = ratio.max(axis=2)
     for axis in range(2):
         np.testing.assert_array_less(
-            np.abs(ratio[:, axis, 1] - ratio[:, axis, 0] - curvature[:, axis]), 1e-14 * scale[:, axis]
+            # of 3000 random meshes the worst is 1.01e-14
+            np.abs(ratio[:, axis, 1] - ratio[:, axis, 0] - curvature[:, axis]), 3e-14 * scale[:, axis]
         )
     np.testing.assert_array_equal(ratio[:, 2, 0], ratio[:, 2, 1])
 
