@@ -71,8 +71,9 @@ def test_ratios_are_areas_over_volumes(mesh):
     scale = ratio.max(axis=2)
     for axis in range(2):
         np.testing.assert_array_less(
-            # of 3000 random meshes the worst is 1.01e-14
-            np.abs(ratio[:, axis, 1] - ratio[:, axis, 0] - curvature[:, axis]), 3e-14 * scale[:, axis]
+            # the distance of theta = 3.1 from the pole is known to 1e-14 only
+            np.abs(ratio[:, axis, 1] - ratio[:, axis, 0] - curvature[:, axis]),
+            2e-13 * scale[:, axis],
         )
     np.testing.assert_array_equal(ratio[:, 2, 0], ratio[:, 2, 1])
 
