@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 #: cm; inside, the cells of a post-bounce star are flavour-locked.
 INNER_PART = 3.0e7
 
-_UNCOUPLED = {"electron_scattering": False, "pair": False, "bremsstrahlung": False}
+# matter that stays as it is does not respond
+_COUPLED = {"response": "off"}
+_UNCOUPLED = {**_COUPLED, "electron_scattering": False, "pair": False, "bremsstrahlung": False}
 
 
 @dataclass
@@ -148,7 +150,7 @@ def _transport(
     from ..plugin import Transport
 
     options = TransportOptions.model_validate(
-        {"flavors": {"number": flavors, "mixing": mixing}, "collisions": {} if coupled else _UNCOUPLED}
+        {"flavors": {"number": flavors, "mixing": mixing}, "collisions": _COUPLED if coupled else _UNCOUPLED}
     )
     faces = profile.native_faces
     mesh = RadialMesh(faces[faces <= outer])
