@@ -56,16 +56,21 @@ def run(command: list[str], seconds: int, environment: dict[str, str] | None = N
     """Run one command, show its output as it comes; return its exit code and the counts of pytest's closing line."""
     print("$", " ".join(command), flush=True)
     counts: dict[str, int] = {}
-    with subprocess.Popen(
-        ["timeout", "--kill-after=10", str(seconds), *command],
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
+    # temporary files in a place of this command's own: pytest clears those of earlier sessions away, and two sessions
+    # that do it at once trip over each other (tests/conftest.py parts the ranks)
+    with (
+        tempfile.TemporaryDirectory(prefix="misci-tests-", ignore_cleanup_errors=True) as scratch,
+        subprocess.Popen(
+            ["timeout", "--kill-after=10", str(seconds), *command],
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT, "PYTEST_DEBUG_TEMPROOT": scratch, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

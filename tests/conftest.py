@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def pytest_configure(config):
         raise pytest.UsageError(
             f"COMM_WORLD has {config.ranks.size} rank(s), asked for {expected}: mpirun and mpi4py do not fit together"
         )
+    if config.ranks.size > 1:
+        # pytest clears away the temporary directories of earlier sessions at its end: ranks in one place would do so
+        # at once, and one of them fails over files that another has just removed.
+        place = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()))
+        own = place / f"pytest-user-{os.getuid()}-rank-{config.ranks.rank}"
+        own.mkdir(exist_ok=True)
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(own)
     if config.ranks.rank != 0:
         # Every failure reaches rank 0, which prints it once.
         reporter = config.pluginmanager.get_plugin("terminalreporter")
