@@ -4,28 +4,38 @@
 Stages (all of them when none is named):
 
 lint    ruff, formatting, types, import layers
-serial  the whole suite on one rank
+serial  the whole suite on one rank, each folder of tests/ in a session of its own, two sessions at a time
+nojit   kernel unit tests as plain Python, with their coverage; beside the serial ones when both are wanted
 2 3 4   tests/mpi on that number of ranks
-nojit   kernel unit tests as plain Python, with their coverage
 
 Every stage runs even if an earlier one failed. The exit code is zero only if all stages passed
-and every test stage has passed at least one test.
+and every test session has passed at least one test.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv" / "bin"
 PYTHON = str(VENV / "python")
+#: Folders whose sessions come first: they take longest, and compile what the others use.
+FIRST = ["kernels", "validation", "mpi", "physics", "solvers"]
+#: Whether all went well, and the numbers of tests by outcome.
+Verdict = tuple[bool, dict[str, int]]
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected)")
 
 # An Open MPI started by root, or with more ranks than cores, needs to be told; harmless elsewhere.
@@ -52,9 +62,11 @@ class Outcome:
     counts: dict[str, int]
 
 
-def run(command: list[str], seconds: int, environment: dict[str, str] | None = None) -> tuple[int, dict[str, int]]:
+def run(
+    command: list[str], seconds: int, environment: dict[str, str] | None = None, say: TextIO = sys.stdout
+) -> tuple[int, dict[str, int]]:
     """Run one command, show its output as it comes; return its exit code and the counts of pytest's closing line."""
-    print("$", " ".join(command), flush=True)
+    print("$", " ".join(command), file=say, flush=True)
     counts: dict[str, int] = {}
     # temporary files in a place of this command's own: pytest clears those of earlier sessions away, and two sessions
     # that do it at once trip over each other (tests/conftest.py parts the ranks)
@@ -73,17 +85,17 @@ def run(command: list[str], seconds: int, environment: dict[str, str] | None = N
     ):
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
+            print(line, end="", file=say, flush=True)
             found = COUNT.findall(line)
             if found and line.startswith("=") and " in " in line:
                 counts = {word.removesuffix("s") if word == "errors" else word: int(n) for n, word in found}
     code = process.returncode
     if code == 124:
-        print(f"*** no end after {seconds} s: stopped", flush=True)
+        print(f"*** no end after {seconds} s: stopped", file=say, flush=True)
     return code, counts
 
 
-def lint() -> tuple[bool, dict[str, int]]:
+def lint() -> bool:
     """Check style, formatting, types and the import layers."""
     commands = [
         [str(VENV / "ruff"), "check", "."],
@@ -91,73 +103,91 @@ def lint() -> tuple[bool, dict[str, int]]:
         [str(VENV / "mypy")],
         [str(VENV / "lint-imports")],
     ]
-    return all([run(command, 300)[0] == 0 for command in commands]), {}
+    return all([run(command, 300)[0] == 0 for command in commands])
 
 
-def tested(code: int, counts: dict[str, int]) -> tuple[bool, dict[str, int]]:
-    """Judge a test stage: a stage without one passed test has tested nothing."""
+def judged(command: list[str], seconds: int, environment: dict[str, str], say: TextIO = sys.stdout) -> Verdict:
+    """Run and judge a test session: one without a passed test has tested nothing."""
+    code, counts = run(command, seconds, environment, say)
     if code == 0 and not counts.get("passed"):
-        print("*** no test passed in this stage")
+        print("*** no test passed in this session", file=say)
         return False, counts
     return code == 0, counts
 
 
-def serial() -> tuple[bool, dict[str, int]]:
-    """Run the whole suite on one rank (MPI tests included)."""
-    command = [PYTHON, "-m", "pytest", "--with-mpi", "--durations=10", "tests"]
-    return tested(*run(command, 1500, {"MISCI_EXPECTED_RANKS": "1"}))
+def parts() -> list[list[str]]:
+    """The suite in parts: the folders of tests/, those that compile most first, then the files beside them."""
+    tests = ROOT / "tests"
+    folders = sorted(path.name for path in tests.iterdir() if any(path.glob("test_*.py")))
+    folders.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    files = sorted(f"tests/{path.name}" for path in tests.glob("test_*.py"))
+    return [*([f"tests/{name}"] for name in folders), files]
 
 
-def parallel(ranks: int) -> tuple[bool, dict[str, int]]:
+def session(paths: list[str], say: TextIO) -> Verdict:
+    """Run a part of the suite on one rank (MPI tests included)."""
+    command = [PYTHON, "-m", "pytest", "--with-mpi", "--durations=5", *paths]
+    return judged(command, 1500, {"MISCI_EXPECTED_RANKS": "1"}, say)
+
+
+def parallel(ranks: int) -> Verdict:
     """Run tests/mpi on several ranks."""
     launcher = os.environ.get("MPIRUN", "mpirun").split()
     command = [*launcher, "-n", str(ranks), PYTHON, "-m", "mpi4py", "-m", "pytest", "--with-mpi", "tests/mpi"]
-    return tested(*run(command, 300, {"MISCI_EXPECTED_RANKS": str(ranks)}))
+    return judged(command, 300, {"MISCI_EXPECTED_RANKS": str(ranks)})
 
 
-def nojit() -> tuple[bool, dict[str, int]]:
+def nojit(say: TextIO) -> Verdict:
     """Run the kernel unit tests as plain Python and print which lines they reach."""
     command = [PYTHON, "-m", "coverage", "run", "-m", "pytest", "tests/kernels"]
-    ok, counts = tested(*run(command, 1200, {"NUMBA_DISABLE_JIT": "1"}))
-    report, _ = run([PYTHON, "-m", "coverage", "report"], 60)
+    ok, counts = judged(command, 1200, {"NUMBA_DISABLE_JIT": "1"}, say)
+    report, _ = run([PYTHON, "-m", "coverage", "report"], 60, None, say)
     return ok and report == 0, counts
 
 
-STAGES = {
-    "lint": lint,
-    "serial": serial,
-    "2": lambda: parallel(2),
-    "3": lambda: parallel(3),
-    "4": lambda: parallel(4),
-    "nojit": nojit,
-}
+def side_by_side(jobs: list[tuple[str, Callable[[TextIO], Verdict]]]) -> list[Outcome]:
+    """Run jobs, as many at a time as there are cores but at most two; show each one's output when it has ended."""
+    workers = min(len(os.sched_getaffinity(0)), 2)
+    shown = threading.Lock()
+
+    def one(job: tuple[str, Callable[[TextIO], Verdict]]) -> Outcome:
+        name, work = job
+        start = time.monotonic()
+        say = io.StringIO()
+        ok, counts = work(say)
+        seconds = time.monotonic() - start
+        with shown:
+            print(say.getvalue(), end="", flush=True)
+        return Outcome(name, ok, seconds, counts)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, jobs))
 
 
-class Aside:
-    """A stage in a process of its own, whose output is shown when it has ended."""
+def compiled_and_plain(names: list[str]) -> list[Outcome]:
+    """The stages "serial" and "nojit", those that are wanted, in sessions side by side."""
+    jobs: list[tuple[str, Callable[[TextIO], Verdict]]] = []
+    if "serial" in names:
+        jobs += [("serial", functools.partial(session, paths)) for paths in parts()]
+    if "nojit" in names:
+        # second: while the first sessions compile what all need, this one needs nothing compiled
+        jobs.insert(min(len(jobs), 1), ("nojit", nojit))
+    outcomes = []
+    start = time.monotonic()
+    done = side_by_side(jobs)
+    for name in ("serial", "nojit"):
+        own = [outcome for outcome in done if outcome.name == name]
+        if own:
+            counts: dict[str, int] = {}
+            for outcome in own:
+                for word, number in outcome.counts.items():
+                    counts[word] = counts.get(word, 0) + number
+            seconds = own[0].seconds if len(own) == 1 else time.monotonic() - start
+            outcomes.append(Outcome(name, all(outcome.ok for outcome in own), seconds, counts))
+    return outcomes
 
-    def __init__(self, name: str) -> None:
-        self.name, self.start = name, time.monotonic()
-        self.output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (lives until the outcome)
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, name], cwd=ROOT, stdout=self.output, stderr=subprocess.STDOUT
-        )
 
-    def outcome(self) -> Outcome:
-        """Wait for the end, print what was said, and judge."""
-        code = self.process.wait()
-        seconds = time.monotonic() - self.start
-        self.output.seek(0)
-        text = self.output.read()
-        self.output.close()
-        print(text, end="", flush=True)
-        counts: dict[str, int] = {}
-        for line in text.splitlines():
-            if line.startswith("=") and " in " in line and COUNT.findall(line):
-                counts = {
-                    word.removesuffix("s") if word == "errors" else word: int(n) for n, word in COUNT.findall(line)
-                }
-        return Outcome(self.name, code == 0, seconds, counts)
+STAGES = ("lint", "serial", "nojit", "2", "3", "4")
 
 
 def main(names: list[str]) -> int:
@@ -168,14 +198,16 @@ def main(names: list[str]) -> int:
         return 2
     outcomes = []
     began = time.monotonic()
-    # the kernels as plain Python need one core for as long as the serial tests need the other
-    aside = None if names else Aside("nojit")
-    for name in names or [stage for stage in STAGES if stage != "nojit"]:
+    wanted = names or list(STAGES)
+    if "lint" in wanted:
         start = time.monotonic()
-        ok, counts = STAGES[name]()
-        outcomes.append(Outcome(name, ok, time.monotonic() - start, counts))
-    if aside is not None:
-        outcomes.append(aside.outcome())
+        outcomes.append(Outcome("lint", lint(), time.monotonic() - start, {}))
+    outcomes += compiled_and_plain(wanted)
+    for name in wanted:
+        if name.isdigit():
+            start = time.monotonic()
+            ok, counts = parallel(int(name))
+            outcomes.append(Outcome(name, ok, time.monotonic() - start, counts))
     print()
     total = dict.fromkeys(("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error"), 0)
     for outcome in outcomes:
