@@ -562,16 +562,24 @@ class Transport:
         self, fluid: Fluid, collisions: CollisionOperator, width: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Fermi-Dirac occupations as a first guess: emission over absorption for e, no chemical potential for x."""
+        # levels as in the first locked cell of the mesh (on a radial mesh the centre), or in the first cell
+        mixed, numbers = self._frame.mixed >= 0, self.decomposition.numbers
+        mine = [
+            (bool(mixed[cell]), int(numbers[cell]), self._frame.component[cell])
+            for cell in (range(0) if fluid.size == 0 else [np.argmin(mixed)])
+        ]
+        candidates = [first for part in self.decomposition.comm.allgather(mine) for first in part]
+        *_, component = min(candidates, key=lambda first: first[:2])
+        if fluid.size == 0:
+            return np.zeros_like(self.state.owned)
         emissivity, absorption = collisions.rates.emissivity, collisions.rates.absorption
         ratio = np.minimum(self.phase_space.energy.center / fluid.temperature[:, None], 600.0)
         guess = np.empty((fluid.size, 2, self.phase_space.energy.size, LEVELS))
         guess[:] = (1.0 / (np.exp(ratio) + 1.0))[:, None, :, None]
         total = emissivity[:, :, 0] + absorption[:, :, 0]
         electron = np.divide(emissivity[:, :, 0], total, out=np.zeros_like(total), where=total > 0.0)
-        locked = np.argmax(self._frame.mixed < 0)
         for species in range(2):
-            # of the first locked cell, on a radial mesh the centre
-            level = np.flatnonzero(self._frame.component[locked, species] == 0)
+            level = np.flatnonzero(component[species] == 0)
             if level.size:
                 guess[:, species, :, level[0]] = electron[:, species]
         # far outside nothing is near equilibrium: the guess fades with the optical depth of a cell

@@ -353,6 +353,9 @@ class _Job:
             Field("solver/residual_history", history, ("newton_iteration",), "1", "norm of the residual", "global"),
             _scalar("solver/newton_iterations", report.newton_iterations, "1", "nonlinear iterations"),
             _scalar("solver/krylov_iterations", report.krylov_iterations, "1", "linear iterations"),
+            _scalar(
+                "solver/refused_trials", report.refused_trials, "1", "trials of the line search without aligned state"
+            ),
         ]
 
     def survival_fields(

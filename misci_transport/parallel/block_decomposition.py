@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ConfigurationError
-from .decomposition import Layout
+from .decomposition import Layout, owners_of
 from .petsc import petsc, world
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class BlockDecomposition:
     The DMDA has one degree of freedom a cell and carries the cut only, as in one dimension. PETSc chooses the process
     grid; where it finds none (it wants at least one cell a rank along each axis, and gives up where its first guess
     does not fit) the grid with the smallest blocks and the shortest cuts is handed to it. A DMDA has no ranks without
-    cells, and neither has anything else here: a number of ranks that no grid fits is refused.
+    cells: where no grid fits all ranks, the first ones that a grid fits own the mesh, and the others own nothing but
+    take part in everything.
 
     Rows of an array: this rank's cells, axis 0 fastest, then its ghosts, contiguous for each (axis, side, layer), the
     layers in the order of their coordinate. ``row[k + 2, j + 2, i + 2]`` is the row of the block's cell (i, j, k); -1
@@ -64,7 +65,7 @@ class BlockDecomposition:
     Raises
     ------
     ConfigurationError
-        If the shape is not three positive numbers, or no process grid has a cell for every rank.
+        If the shape is not three positive numbers.
     """
 
     def __init__(
@@ -201,17 +202,20 @@ class BlockDecomposition:
             request.Wait()
 
     def _cut(self) -> Any:
-        """The DMDA over the resolved axes (one cell: over axis 0)."""
+        """The DMDA over the resolved axes (one cell: over axis 0); None on ranks that own nothing."""
         PETSc = petsc(self.comm)
         axes = self.resolved or (0,)
         grid = _process_grid(self.shape, self.comm.size)
+        owners = owners_of(self.comm, prod(grid))
+        if owners is None:
+            return None
         kinds = PETSc.DM.BoundaryType
         given: dict[str, Any] = {
             "dof": 1,
             "stencil_width": 1,
             "stencil_type": PETSc.DMDA.StencilType.STAR,
             "boundary_type": tuple(kinds.PERIODIC if self.periodic[axis] else kinds.NONE for axis in axes),
-            "comm": self.comm,
+            "comm": owners,
         }
         sizes = [self.shape[axis] for axis in axes]
         try:
@@ -221,10 +225,13 @@ class BlockDecomposition:
 
     def _locate(self) -> None:
         """The blocks of all ranks, from their corners."""
-        self.start, self.stop = np.zeros(3, dtype=np.int64), np.array(self.shape)
-        for axis, (low, high) in zip(self.resolved or (0,), self.dmda.getRanges(), strict=True):
-            self.start[axis], self.stop[axis] = low, high
-        starts = np.array(self.comm.allgather(self.start))
+        self.start, self.stop = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+        if self.dmda is not None:
+            self.stop[:] = self.shape
+            for axis, (low, high) in zip(self.resolved or (0,), self.dmda.getRanges(), strict=True):
+                self.start[axis], self.stop[axis] = low, high
+        #: of the ranks that own cells, which are the first ones
+        starts = np.array([start for start, size in self.comm.allgather((self.start, self.size)) if size])
         #: faces between the blocks along each axis, ends included
         self.bounds = tuple(np.append(np.unique(starts[:, axis]), self.shape[axis]) for axis in range(3))
         coordinates = [
@@ -257,6 +264,8 @@ class BlockDecomposition:
         """Messages of an exchange: what each block along a line of blocks needs, and which of it this rank has."""
         self._receive: list[_Message] = []
         self._send: list[_Message] = []
+        if self.size == 0:
+            return
         me = self._coordinates[self.comm.rank]
         for axis in self.resolved:
             for block, side in product(range(self.process_grid[axis]), range(2)):
@@ -308,6 +317,8 @@ class BlockDecomposition:
         return (i[None, None, :] + n0 * (j[None, :, None] + n1 * k[:, None, None])).ravel()
 
     def _cells_of(self, rank: int) -> NDArray[np.int64]:
+        if rank >= len(self._coordinates):
+            return np.empty(0, dtype=np.int64)
         block = self._coordinates[rank]
         return self._flat([np.arange(b[n], b[n + 1]) for b, n in zip(self.bounds, block, strict=True)])
 
@@ -323,12 +334,9 @@ def _together(rows: NDArray[np.int64]) -> NDArray[np.int64] | slice:
 
 
 def _process_grid(shape: tuple[int, int, int], ranks: int) -> tuple[int, int, int]:
-    """Numbers of blocks along the axes: smallest largest block, then least area of cuts, then outer axes first.
+    """Numbers of blocks along the axes: most blocks, smallest largest block, least area of cuts, outer axes first.
 
-    Raises
-    ------
-    ConfigurationError
-        If no product of numbers of blocks, at most one a cell along each axis, is the number of ranks.
+    As many blocks as ranks where a product of numbers of blocks, at most one a cell along each axis, is that number.
     """
 
     def grids(size: int) -> list[tuple[int, int, int]]:
@@ -345,11 +353,6 @@ def _process_grid(shape: tuple[int, int, int], ranks: int) -> tuple[int, int, in
         cuts = sum((p - 1) * (prod(shape) // n) for n, p in zip(shape, grid, strict=True))
         return largest, cuts, grid
 
-    possible = grids(ranks)
-    if not possible:
-        fewer = next(size for size in range(ranks, 0, -1) if grids(size))
-        raise ConfigurationError(
-            f"mesh of {shape[0]} x {shape[1]} x {shape[2]} cells cannot be cut into {ranks} blocks with at least one "
-            f"cell along each axis; accepted: for example {fewer} ranks"
-        )
+    # one block always fits
+    possible = next(found for size in range(ranks, 0, -1) if (found := grids(size)))
     return min(possible, key=cost)

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigurationError
 from .petsc import petsc, world
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def owners_of(comm: Any, ranks: int) -> Any:
+    """A communicator of the first ranks, or None on the others; ``comm`` itself if they are all of it. Collective."""
+    if ranks == comm.size:
+        return comm
+    owns = comm.rank < ranks
+    part = comm.Split(0 if owns else 1, comm.rank)
+    return part if owns else None
 
 
 class Layout(NamedTuple):
@@ -30,19 +38,17 @@ class Decomposition:
     """A mesh of ``total`` cells cut into one contiguous range a rank, as a PETSc DMDA cuts it.
 
     The DMDA has one degree of freedom a cell and carries the cut only: the state holds thousands of values
-    a cell, which would overflow 32-bit PETSc indices, and has its own face exchange.
+    a cell, which would overflow 32-bit PETSc indices, and has its own face exchange. Of more ranks than cells the
+    last ones own nothing, but take part in everything.
     """
 
     def __init__(self, cells: int, comm: Any = None) -> None:
         self.comm = world() if comm is None else comm
-        if cells < self.comm.size:
-            raise ConfigurationError(
-                f"mesh has {cells} cells for {self.comm.size} ranks; accepted: at least one a rank"
-            )
         self.total = cells
         PETSc = petsc(self.comm)
-        self.dmda = PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=self.comm)
-        ((self.start, self.stop),) = self.dmda.getRanges()
+        owners = owners_of(self.comm, min(cells, self.comm.size))
+        self.dmda = None if owners is None else PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=owners)
+        ((self.start, self.stop),) = ((cells, cells),) if self.dmda is None else self.dmda.getRanges()
         self.bounds = np.array([*self.comm.allgather(self.start), cells])
 
     @property
@@ -73,7 +79,7 @@ class Decomposition:
     @property
     def is_last(self) -> bool:
         """Whether this rank owns the outermost cell."""
-        return bool(self.stop == self.total)
+        return bool(self.stop == self.total) and self.size > 0
 
     def owner(self, cell: int) -> int:
         """Rank that owns a global cell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class AdvectionOperator:
     def upwind_fraction(self, opacity: NDArray[np.float64]) -> NDArray[np.float64]:
         """b[face, entry] of this rank's faces from opacity[cell, ...] in cm^-1 (ghost cells are exchanged)."""
         cells = self.decomposition.size
-        entries = opacity[0].size
+        entries = prod(opacity.shape[1:])
         padded = self.decomposition.padded(opacity.reshape(cells, entries))
         out = np.empty((cells + 1, entries))
         kernel.upwind_fraction(padded, self._width, self.threshold, out)
@@ -144,7 +145,7 @@ class AdvectionOperator:
         h in cm; the rest as in ``rate``.
         """
         stage = kernel.advance_mean if mean else kernel.advance
-        flat = start.reshape(*start.shape[:2], -1)
+        flat = start.reshape(*start.shape[:2], prod(start.shape[2:]))
         result = self._run(stage, f, b, second_order, fix_up, redistribution, (flat, h), out, cells)
         self._shift(f, b, 0.5 * h if mean else h, out, cells, fix_up)
         return result
@@ -215,7 +216,7 @@ class AdvectionOperator:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         directions = f.shape[1]
         first, last, _ = cells.indices(self.decomposition.size)
-        entries = f[0, 0].size
+        entries = prod(f.shape[2:])
         inner, outer = np.empty((directions, entries)), np.empty((directions, entries))
         fixed = stage(
             f.reshape(f.shape[0], directions, entries),

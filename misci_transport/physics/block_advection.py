@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class BlockAdvection:
     def upwind_fraction(self, opacity: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """b of this rank's faces along each axis from opacity[cell, ...] in cm^-1 (ghosts are exchanged)."""
         decomposition = self.decomposition
-        entries = opacity[0].size
+        entries = prod(opacity.shape[1:])
         padded = np.zeros((decomposition.rows, entries))
         padded[: decomposition.size] = opacity.reshape(decomposition.size, entries)
         decomposition.exchange(padded)
@@ -122,7 +123,7 @@ class BlockAdvection:
         number of angular values that had to be mended: none.
         """
         ((_, view, b),) = views
-        directions, entries = self.velocity.shape[0], start[0, 0].size
+        directions, entries = self.velocity.shape[0], prod(start.shape[2:])
         f = view.reshape(-1, directions, entries)
         flat, result = start.reshape(-1, directions, entries), out.reshape(-1, directions, entries)
         row, size = self.decomposition.row, self.decomposition.size
@@ -145,7 +146,7 @@ class BlockAdvection:
         self, ghosted: NDArray[np.float64], b: tuple[NDArray[np.float64], ...], *, second_order: bool
     ) -> NDArray[np.float64]:
         """What enters through the boundaries of the mesh on this rank per cm, weighted (direction, entry)."""
-        f = ghosted.reshape(ghosted.shape[0], self.velocity.shape[0], -1)
+        f = ghosted.reshape(ghosted.shape[0], self.velocity.shape[0], prod(ghosted.shape[2:]))
         flow = np.zeros((3, 2, *f.shape[1:]))
         medium = (self.decomposition.row, self.velocity, self.ratio, self.cell_volume, self.sides)
         kernel.boundary_flow(f, *medium, *b, second_order, flow)
@@ -155,4 +156,5 @@ class BlockAdvection:
 
     def crossing_time(self) -> float:
         """Shortest light crossing of a phase-space cell on this rank, cm."""
-        return float(1.0 / self.turnover.max())
+        fastest = float(self.turnover.max(initial=0.0))
+        return 1.0 / fastest if fastest > 0.0 else float("inf")

@@ -85,7 +85,7 @@ class ChargeTransport:
         """
         b = self.carried(populations, content)
         faces, levels = upwind.shape[0], populations.shape[-1]
-        widest = np.repeat(upwind.reshape(faces, -1, levels).max(axis=2), CHARGES, axis=1)
+        widest = np.repeat(upwind.reshape(faces, upwind.shape[1] // levels, levels).max(axis=2), CHARGES, axis=1)
         out = np.empty((self.decomposition.size, *b.shape[1:]))
         for part, view, fraction in blocks(b, widest):
             self.advection.rate(

@@ -153,7 +153,7 @@ class ConservedMixing(LocalMixing):
         # an antineutrino counts as frequency -w with polarisation -sP
         above = np.einsum("cmg,cmsg,g->c", weight, spread, ratio)
         below = np.einsum("cmg,cmsg,s->c", weight, spread, np.array([1.0, -1.0]))
-        largest = float(ratio.max()) * LARGEST_SYNCHRONIZED
+        largest = float(ratio.max(initial=0.0)) * LARGEST_SYNCHRONIZED
         frequency = np.divide(above, below, out=np.full(above.shape, largest), where=below != 0.0)
         frequency = np.clip(frequency, -largest, largest)
         self.synchronized_frequency = np.where(chosen, frequency, 1.0)

@@ -18,6 +18,7 @@ does not care), terms of order beta^2, and the acceleration of matter and time d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -239,7 +240,7 @@ class FrameTerms:
             f, halo, self.at.stretch[first:last], self.coefficient, self.cube, self.weight, limited, factor,
             out, heat, weight_0, self.work[first:last],
         )  # fmt: skip
-        flat, rates = f.reshape(*f.shape[:2], -1), out.reshape(*out.shape[:2], -1)
+        flat, rates = f.reshape(*f.shape[:2], prod(f.shape[2:])), out.reshape(*out.shape[:2], prod(out.shape[2:]))
         kernel.carry_along(
             flat, halo, self.at.drag[first : last + 1], self.at.area[first : last + 1], b, self.at.volume[first:last],
             factor, rates,

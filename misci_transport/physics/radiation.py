@@ -178,8 +178,12 @@ def _face_fluxes(
     faces, groups = decomposition.size + 1, phase_space.energy.size
     levels = np.empty((faces, 2, groups, frame.component.shape[2]))
     flavors = np.empty((faces, 2, groups, DIAGONAL))
-    face_fluxes(populations, HALO, advection.area, b, frame.component, frame.mixed, frame.projector, levels, flavors)
-    if phase_space.n_flavors == 3:
+    # a rank without cells owns no face and has nothing to look at
+    if decomposition.size:
+        face_fluxes(
+            populations, HALO, advection.area, b, frame.component, frame.mixed, frame.projector, levels, flavors
+        )
+    if phase_space.n_flavors == 3 and decomposition.size:
         locked = frame.mixed[np.maximum(np.arange(faces) - 1, 0)] < 0
         flavors[locked, ..., 1:] = flavors[locked][..., 1:].mean(axis=-1, keepdims=True)
     owned = []

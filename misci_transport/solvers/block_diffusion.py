@@ -49,7 +49,8 @@ class BlockDiffusion:
         self.leaving = 0.5 * (mean @ speed)
         self.drag = 1.5 * np.einsum("m,md,ma->ad", mean, velocity**2, speed)
         self.width = phase_space.mesh.widths[decomposition.cells][:, list(decomposition.resolved)]
-        self.volume = advection.cell_volume[:, None] / decomposition.comm.allreduce(advection.cell_volume.max())
+        largest = max(decomposition.comm.allgather(float(advection.cell_volume.max(initial=0.0))))
+        self.volume = advection.cell_volume[:, None] / largest
         self.ratio = np.zeros((decomposition.rows, 3, 2))
         self.ratio[:size] = advection.ratio
         decomposition.exchange(self.ratio)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,8 +87,9 @@ class RadialProblem:
         scattering_1: NDArray[np.float64],
     ) -> None:
         """Take up loss (what is not given back) and scattering, (cell, species, group, level) cm^-1 (collective)."""
-        cells, dec = self.decomposition.size, self.decomposition
-        whole = [dec.gather(x.reshape(cells, -1)) for x in (loss + scattering_0, scattering_0, scattering_1)]
+        dec = self.decomposition
+        flat = (dec.size, prod(loss.shape[1:]))
+        whole = [dec.gather(x.reshape(flat)) for x in (loss + scattering_0, scattering_0, scattering_1)]
         last = dec.comm.bcast(b[-1:], root=dec.comm.size - 1)
         faces = np.concatenate([dec.gather(b[:-1]), last])
         self.preconditioner.update(faces, *whole)

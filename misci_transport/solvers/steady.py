@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PREFIX = "misci_steady_"
+#: Parts of the first radial solve that are tried for a first guess in which every cell has an aligned state.
+_START_PARTS = (1.0, 0.5, 0.25, 0.0)
 
 
 class Alignment(Protocol):
@@ -54,6 +56,7 @@ class SteadyReport:
     residual_history: list[float] = field(default_factory=list)
     negative: int = 0  #: occupations below zero in the solution
     most_negative: float = 0.0  #: the lowest of them
+    refused_trials: int = 0  #: points of the line search where a cell had no aligned state
 
 
 class SteadySolver:
@@ -88,6 +91,8 @@ class SteadySolver:
         self.name = "steady solve" if length is None else "implicit step"
         self._moving = np.empty(self.shape)
         self._colliding = np.empty(self.shape)
+        self._begun = False
+        self._refusals: list[str] = []  #: why trials of the line search were refused
 
     def solve(self, state: State, equilibrium: NDArray[np.float64] | None = None) -> SteadyReport:
         """Replace the populations and moments of ``state`` by the stationary ones, or by those a length h later.
@@ -101,7 +106,7 @@ class SteadySolver:
             If SNES or KSP gives up; the message holds PETSc's reason and the residual.
         """
         PETSc = petsc(self.decomposition.comm)
-        self._moments = state.moments
+        self._moments, self._refusals = state.moments, []
         if self._inverse_length:
             self._old = state.owned.copy()
         if equilibrium is not None:
@@ -138,6 +143,7 @@ class SteadySolver:
         pc.setPythonContext(_Preconditioner(self))
         history: list[float] = []
         self.krylov = 0
+        self._begun = False
         snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
         try:
             with given_options(PETSc, self.petsc_options):
@@ -158,6 +164,7 @@ class SteadySolver:
             snes.getIterationNumber(),
             snes.getLinearSolveIterations(),
             history,
+            refused_trials=len(self._refusals),
         )
         inner = _name(PETSc.KSP.ConvergedReason, snes.getKSP().getConvergedReason())
         if reason > 0:
@@ -170,7 +177,7 @@ class SteadySolver:
             raise ConvergenceError(
                 f"{self.name}: SNES ended with {report.reason} (KSP: {inner}) after {report.newton_iterations} Newton "
                 f"and {report.krylov_iterations} Krylov iterations; residual {history[-1]:.3e} of {history[0]:.3e} "
-                "at the start"
+                "at the start" + (f"; the last trial: {self._refusals[-1]}" if self._refusals else "")
             )
         return report
 
@@ -183,7 +190,7 @@ class SteadySolver:
         """
         comm = self.decomposition.comm
         report.negative = int(comm.allreduce(int((state.owned < 0.0).sum())))
-        report.most_negative = float(min(comm.allgather(float(min(state.owned.min(), 0.0)))))
+        report.most_negative = float(min(comm.allgather(float(state.owned.min(initial=0.0)))))
         if report.negative and comm.rank == 0:
             logger.info("%s: %d occupations below zero, down to %.1e", self.name, report.negative, report.most_negative)
 
@@ -213,7 +220,19 @@ class SteadySolver:
         self._evaluate(f)
         self._factor()
         residual = (self._colliding - self._moving) * self.problem.volume
-        f += self.problem.solve(residual)
+        change = self.problem.solve(residual)
+        base = f.copy()
+        for part in _START_PARTS:
+            f[:] = base + part * change
+            try:
+                self._evaluate(f)
+            except ConvergenceError as error:
+                # some cell has no aligned state there (raised on all ranks together): not that far
+                if part == _START_PARTS[-1]:
+                    raise
+                self._refusals.append(str(error))
+            else:
+                return
 
     def _evaluate_collisions(self, f: NDArray[np.float64]) -> None:
         """Align, then set frame and _colliding (C) for populations f."""
@@ -236,7 +255,17 @@ class SteadySolver:
 
     def _function(self, _snes: Any, x: Any, r: Any) -> None:
         f = x.getArray(readonly=True).reshape(self.shape)
-        self._evaluate(f)
+        try:
+            self._evaluate(f)
+        except ConvergenceError as error:
+            if not self._begun:
+                raise
+            # a trial of the line search has gone where some cell has no aligned state (on all ranks this is raised
+            # together): a residual without bounds makes the search come back
+            self._refusals.append(str(error))
+            r.getArray()[:] = np.inf
+            return
+        self._begun = True
         r.getArray()[:] = self._residual(f).ravel()
 
     def _update_jacobian(self, _snes: Any, x: Any, jacobian: Any, _p: Any) -> None:

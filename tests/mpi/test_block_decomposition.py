@@ -250,12 +250,24 @@ def test_repeated_averages_are_bitwise_equal_on_any_number_of_ranks(comm):
 
 
 def test_one_cell(comm):
-    if comm.size > 1:
-        with pytest.raises(ConfigurationError, match=r"1 x 1 x 1 cells .* for example 1 ranks"):
-            BlockDecomposition((1, 1, 1), comm=comm)
-    else:
-        cut = BlockDecomposition((1, 1, 1), (True, True, True), comm)
-        assert (cut.rows, cut.periodic, cut.resolved) == (1, (False, False, False), ())
+    cut = BlockDecomposition((1, 1, 1), (True, True, True), comm)
+    assert (cut.rows, cut.periodic, cut.resolved) == (int(comm.rank == 0), (False, False, False), ())
+
+
+def test_more_ranks_than_blocks(comm):
+    """Two cells make two blocks; ranks beyond own nothing, and take part in exchange and gathering."""
+    cut = BlockDecomposition((1, 2, 1), comm=comm)
+    owners = min(comm.size, 2)
+    assert comm.allgather(cut.size) == [2 // owners] * owners + [0] * (comm.size - owners)
+    assert cut.process_grid == (1, owners, 1)
+    field = np.full((cut.rows, 3), -1.0)
+    field[: cut.size] = cut.numbers[:, None]
+    cut.exchange(field)
+    np.testing.assert_array_equal(cut.gather(field[: cut.size])[:, 0], [0.0, 1.0])
+    if cut.size == 1:
+        # the ghost towards the other cell holds its number
+        neighbour = 3 if cut.start[1] == 0 else 1
+        assert field[cut.row[2, neighbour, 2], 0] == 1.0 - cut.numbers[0]
 
 
 def test_bad_input(comm):
@@ -287,5 +299,5 @@ def test_own_process_grids(shape, ranks, grid):
 
 
 def test_numbers_of_ranks_that_no_grid_fits():
-    with pytest.raises(ConfigurationError, match=r"into 7 blocks .* for example 6 ranks"):
-        block_decomposition._process_grid((4, 3, 1), 7)
+    """As many blocks as fit: 4 x 3 cells have no grid of 7."""
+    assert block_decomposition._process_grid((4, 3, 1), 7) == (2, 3, 1)

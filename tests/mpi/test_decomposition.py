@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from misci_transport.errors import ConfigurationError
 from misci_transport.grid import RadialMesh
 from misci_transport.parallel.decomposition import Decomposition
 from misci_transport.physics.boundary import Boundary
@@ -51,11 +50,17 @@ def test_owners_and_gather(comm):
     np.testing.assert_array_equal(cut.gather(np.arange(cut.start, cut.stop)), np.arange(cells))
 
 
-def test_too_few_cells(comm):
-    if comm.size > 1:
-        with pytest.raises(ConfigurationError, match=f"{comm.size - 1} cells for {comm.size} ranks"):
-            Decomposition(comm.size - 1, comm)
-    assert Decomposition(comm.size, comm).size == 1
+def test_more_ranks_than_cells(comm):
+    """The last ranks own nothing; ghosts still come from their owners."""
+    cells = max(comm.size - 1, 1)
+    cut = Decomposition(cells, comm)
+    assert cut.size == (1 if comm.rank < cells else 0)
+    assert comm.allgather(cut.is_last) == [rank == cells - 1 for rank in range(comm.size)]
+    assert comm.allgather(cut.is_first) == [rank == 0 for rank in range(comm.size)]
+    np.testing.assert_array_equal(cut.gather(np.arange(cut.start, cut.stop)), np.arange(cells))
+    padded = cut.padded(1.0 + np.arange(cut.start, cut.stop), 1)
+    expected = np.concatenate([[0.0], 1.0 + np.arange(cells), [0.0, 0.0]])
+    np.testing.assert_array_equal(padded, expected[cut.start : cut.stop + 2])
 
 
 def marching(comm, cells):
