@@ -11,7 +11,7 @@ import numpy as np
 from .alignment import DENSITY, FLUX
 from .block_mesh import BlockMesh
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
-from .domains import RadialDomain, make_domain
+from .domains import RadialDomain, make_domain, phase_space_of
 from .energy import EnergyGrid
 from .errors import ConfigurationError, MisciError, UnphysicalInputError
 from .fields import Field
@@ -76,8 +76,8 @@ class Transport:
         )
         if isinstance(mesh, BlockMesh):
             _refuse_on_blocks(options)
-        self.domain = make_domain(mesh, options, energy, comm, boundary)
-        self.phase_space = self.domain.phase_space
+        self.phase_space = phase_space_of(mesh, options, energy)
+        self.domain = make_domain(self.phase_space, options.advection.diffusion_threshold, comm, boundary)
         # of the kind that the mesh has
         self.decomposition: Any = self.domain.decomposition
         self.boundary: Any = self.domain.boundary
