@@ -419,7 +419,11 @@ class Transport:
         return {name: value * (1.0 if name.startswith("count ") else factor) for name, value in self._totals.items()}
 
     def alignment_summary(self) -> dict[str, float]:
-        """Counts over all cells and ranks of the last alignment, and the largest residual."""
+        """Counts over all cells and ranks of the last alignment, and the largest residual.
+
+        "continued": how often a cell was reached only by continuation in the strength of self-interaction, since the
+        start of the process.
+        """
         comm = self.decomposition.comm
         status = self.mixing.status
         summary: dict[str, float] = {
@@ -427,6 +431,7 @@ class Transport:
             "locked": float(comm.allreduce(int(self.mixing.locked.sum()))),
             "failed": float(comm.allreduce(int(self.mixing.failed.sum()))),
             "iterations": float(comm.allreduce(int(self.mixing.iterations.sum()))),
+            "continued": float(comm.allreduce(self.mixing.continued)),
         }
         largest = float(self.mixing.residual.max()) if status.size else 0.0
         summary["largest residual"] = float(max(comm.allgather(largest)))
