@@ -23,8 +23,6 @@ from .sphere import SphereQuadrature
 from .state import State
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from .energy import EnergyGrid
     from .grid import RadialMesh
     from .options import TransportOptions
@@ -36,16 +34,14 @@ class RadialDomain:
     """A star or a slab in one dimension, with rays and angular recursion."""
 
     def __init__(
-        self, mesh: RadialMesh, options: TransportOptions, energy: EnergyGrid, comm: Any, boundary: Boundary | None
+        self, phase_space: PhaseSpace, diffusion_threshold: float, comm: Any, boundary: Boundary | None
     ) -> None:
-        self.phase_space = PhaseSpace(mesh, radial_angles(mesh, options), energy, options.flavors.number)
-        self.decomposition = Decomposition(mesh.size, comm)
+        self.phase_space = phase_space
+        self.decomposition = Decomposition(phase_space.mesh.size, comm)
         self.boundary = Boundary() if boundary is None else boundary
-        self.advection = AdvectionOperator(
-            self.phase_space, self.decomposition, self.boundary, options.advection.diffusion_threshold
-        )
+        self.advection = AdvectionOperator(phase_space, self.decomposition, self.boundary, diffusion_threshold)
         #: factor from the ledger's totals to those of the whole sphere
-        self.whole = mesh.full_sphere
+        self.whole = phase_space.mesh.full_sphere
 
     def empty_state(self) -> State:
         """No neutrinos."""
@@ -53,9 +49,7 @@ class RadialDomain:
 
     def crossing_time(self) -> float:
         """Light crossing of the smallest phase-space cell of the mesh, s."""
-        angles = self.phase_space.angles
-        leaving = np.maximum(angles.face_area[1:], 0.0) + np.maximum(-angles.face_area[:-1], 0.0)
-        return float(1.0 / ((leaving / angles.volume).max() * SPEED_OF_LIGHT))
+        return 1.0 / (self.advection.fastest_loss * SPEED_OF_LIGHT)
 
     def mesh_fields(self) -> list[Field]:
         """Faces and directions."""
@@ -90,14 +84,13 @@ class BlockDomain:
     """A box of cells in up to three dimensions, with the same directions in every cell."""
 
     def __init__(
-        self, mesh: BlockMesh, options: TransportOptions, energy: EnergyGrid, comm: Any, boundary: BlockBoundary | None
+        self, phase_space: PhaseSpace, diffusion_threshold: float, comm: Any, boundary: BlockBoundary | None
     ) -> None:
-        self.phase_space = PhaseSpace(mesh, block_angles(mesh, options), energy, options.flavors.number)
+        mesh = phase_space.mesh
+        self.phase_space = phase_space
         self.boundary = BlockBoundary.of(mesh) if boundary is None else boundary
         self.decomposition = BlockDecomposition(mesh.shape, self.boundary.periodic, comm, AXES[mesh.geometry])
-        self.advection = BlockAdvection(
-            self.phase_space, self.decomposition, self.boundary, options.advection.diffusion_threshold
-        )
+        self.advection = BlockAdvection(phase_space, self.decomposition, self.boundary, diffusion_threshold)
         self.whole = 1.0
 
     def empty_state(self) -> State:
@@ -106,9 +99,8 @@ class BlockDomain:
         return State.empty(self.phase_space, cells, 0, self.decomposition.rows - cells)
 
     def crossing_time(self) -> float:
-        """Light crossing of the smallest phase-space cell of the mesh, s (collective)."""
-        shortest = min(self.decomposition.comm.allgather(self.advection.crossing_time()))
-        return float(shortest / SPEED_OF_LIGHT)
+        """Light crossing of the smallest phase-space cell of the mesh, s."""
+        return self.advection.shortest_crossing / SPEED_OF_LIGHT
 
     def mesh_fields(self) -> list[Field]:
         """Faces and directions."""
@@ -132,22 +124,37 @@ class BlockDomain:
 
 
 def make_domain(
-    mesh: RadialMesh | BlockMesh, options: TransportOptions, energy: EnergyGrid, comm: Any, boundary: Any
+    phase_space: PhaseSpace, diffusion_threshold: float, comm: Any = None, boundary: Any = None
 ) -> RadialDomain | BlockDomain:
-    """The domain of a mesh.
+    """The domain of the kind that the mesh of the phase space has.
+
+    Faces of cells with an optical depth above the threshold take central values; without a communicator the world's,
+    without a boundary a centre or the mesh's own ends and free outflow.
 
     Raises
     ------
     ConfigurationError
-        If the boundary or the directions belong to another kind of mesh.
+        If the boundary belongs to another kind of mesh.
     """
-    if isinstance(mesh, BlockMesh):
+    if isinstance(phase_space.mesh, BlockMesh):
         if not (boundary is None or isinstance(boundary, BlockBoundary)):
             raise ConfigurationError(f"boundary is {boundary!r}; accepted on a block mesh: BlockBoundary")
-        return BlockDomain(mesh, options, energy, comm, boundary)
+        return BlockDomain(phase_space, diffusion_threshold, comm, boundary)
     if not (boundary is None or isinstance(boundary, Boundary)):
         raise ConfigurationError(f"boundary is {boundary!r}; accepted on a radial mesh: Boundary")
-    return RadialDomain(mesh, options, energy, comm, boundary)
+    return RadialDomain(phase_space, diffusion_threshold, comm, boundary)
+
+
+def phase_space_of(mesh: RadialMesh | BlockMesh, options: TransportOptions, energy: EnergyGrid) -> PhaseSpace:
+    """Directions and flavours of the options on a mesh.
+
+    Raises
+    ------
+    ConfigurationError
+        If the directions belong to another kind of mesh.
+    """
+    angles = block_angles(mesh, options) if isinstance(mesh, BlockMesh) else radial_angles(mesh, options)
+    return PhaseSpace(mesh, angles, energy, options.flavors.number)
 
 
 def radial_angles(mesh: RadialMesh, options: TransportOptions) -> AngularGrid:
@@ -194,9 +201,3 @@ def block_angles(mesh: BlockMesh, options: TransportOptions) -> SphereQuadrature
         return SphereQuadrature.geodesic(a.frequency)
     kinds = "product, lebedev, geodesic" if mesh.geometry == "cartesian" else "product"
     raise ConfigurationError(f"angles.kind is {a.kind!r}; accepted on a {mesh.geometry} block mesh: {kinds}")
-
-
-def whole_mesh(field: NDArray[np.float64], decomposition: BlockDecomposition) -> NDArray[np.float64]:
-    """A field of all ranks as an array (z, y, x, ...) on every rank (collective)."""
-    gathered = decomposition.gather(field)
-    return gathered.reshape(*decomposition.shape[::-1], *field.shape[1:])

@@ -15,14 +15,25 @@ if TYPE_CHECKING:
 
 NORMAL, INVERTED = "normal", "inverted"
 
-_PAIRS = {2: ((0, 1),), 3: ((0, 1), (0, 2), (1, 2))}
+#: Flavours of the off-diagonal elements, in the order of packed matrices.
+PAIRS = {2: ((0, 1),), 3: ((0, 1), (0, 2), (1, 2))}
+_COUNT = {4: 2, 9: 3}
+#: Diagonal elements with those of spectators, flavours that do not mix.
+_DIAGONAL = 3
+#: Component that stands at each place of a packed matrix: the diagonal elements of spectators come last there.
+_PLACES = {n: [*range(n), *range(_DIAGONAL, _DIAGONAL + n * (n - 1)), *range(n, _DIAGONAL)] for n in PAIRS}
 
 
 def check_flavor_count(n_flavors: int) -> int:
     """Return n_flavors if it is 2 or 3, else raise ConfigurationError."""
-    if n_flavors not in _PAIRS:
+    if n_flavors not in PAIRS:
         raise ConfigurationError(f"number of flavours n_flavors is {n_flavors!r}; accepted: 2 or 3")
     return int(n_flavors)
+
+
+def flavors_of(components: int) -> int:
+    """Number of flavours of packed matrices with so many components, 0 if there is none."""
+    return _COUNT.get(components, 0)
 
 
 def pack(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -40,7 +51,7 @@ def pack(matrix: NDArray[np.complex128]) -> NDArray[np.float64]:
     packed = np.empty((*matrix.shape[:-2], n * n))
     for i in range(n):
         packed[..., i] = matrix[..., i, i].real
-    for pair, (i, j) in enumerate(_PAIRS[n]):
+    for pair, (i, j) in enumerate(PAIRS[n]):
         packed[..., n + 2 * pair] = matrix[..., i, j].real
         packed[..., n + 2 * pair + 1] = matrix[..., i, j].imag
     return packed
@@ -55,18 +66,37 @@ def unpack(packed: NDArray[np.float64]) -> NDArray[np.complex128]:
         If the last axis is not 4 or 9 long.
     """
     packed = np.asarray(packed, dtype=np.float64)
-    sizes = {4: 2, 9: 3}
-    if packed.shape[-1] not in sizes:
+    n = flavors_of(packed.shape[-1])
+    if n == 0:
         raise ConfigurationError(f"packed Hermitian matrix has {packed.shape[-1]} components; accepted: 4 or 9")
-    n = sizes[packed.shape[-1]]
     matrix = np.zeros((*packed.shape[:-1], n, n), dtype=np.complex128)
     for i in range(n):
         matrix[..., i, i] = packed[..., i]
-    for pair, (i, j) in enumerate(_PAIRS[n]):
+    for pair, (i, j) in enumerate(PAIRS[n]):
         value = packed[..., n + 2 * pair] + 1j * packed[..., n + 2 * pair + 1]
         matrix[..., i, j] = value
         matrix[..., j, i] = value.conj()
     return matrix
+
+
+def packed_of(components: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
+    """Components (..., three diagonal ones and the off-diagonal ones) as packed matrices (..., N_f^2 + spectators).
+
+    Collisions and projectors have components, with the diagonal elements of spectators beside the others.
+    """
+    return np.take(components, _PLACES[n_flavors], axis=-1)
+
+
+def components_of(packed: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
+    """Components of packed matrices (..., N_f^2 + spectators); the inverse of `packed_of`."""
+    return np.take(packed, np.argsort(_PLACES[n_flavors]), axis=-1)
+
+
+def elements_of(n_flavors: int) -> NDArray[np.int64]:
+    """Row and column of the element at each place of a packed matrix with its spectators, (N_f^2 + spectators, 2)."""
+    diagonal = [(i, i) for i in range(_DIAGONAL)]
+    pairs = [pair for pair in PAIRS[n_flavors] for _ in range(2)]
+    return np.array(diagonal[:n_flavors] + pairs + diagonal[n_flavors:])
 
 
 def pmns_matrix(theta12: float, theta13: float, theta23: float, delta_cp: float) -> NDArray[np.complex128]:

@@ -11,7 +11,7 @@ import numpy as np
 from .alignment import DENSITY, FLUX
 from .block_mesh import BlockMesh
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
-from .domains import RadialDomain, make_domain
+from .domains import RadialDomain, make_domain, phase_space_of
 from .energy import EnergyGrid
 from .errors import ConfigurationError, MisciError, UnphysicalInputError
 from .fields import Field
@@ -76,8 +76,8 @@ class Transport:
         )
         if isinstance(mesh, BlockMesh):
             _refuse_on_blocks(options)
-        self.domain = make_domain(mesh, options, energy, comm, boundary)
-        self.phase_space = self.domain.phase_space
+        self.phase_space = phase_space_of(mesh, options, energy)
+        self.domain = make_domain(self.phase_space, options.advection.diffusion_threshold, comm, boundary)
         # of the kind that the mesh has
         self.decomposition: Any = self.domain.decomposition
         self.boundary: Any = self.domain.boundary
@@ -419,7 +419,11 @@ class Transport:
         return {name: value * (1.0 if name.startswith("count ") else factor) for name, value in self._totals.items()}
 
     def alignment_summary(self) -> dict[str, float]:
-        """Counts over all cells and ranks of the last alignment, and the largest residual."""
+        """Counts over all cells and ranks of the last alignment, and the largest residual.
+
+        "continued": how often a cell was reached only by continuation in the strength of self-interaction, since the
+        start of the process.
+        """
         comm = self.decomposition.comm
         status = self.mixing.status
         summary: dict[str, float] = {
@@ -427,6 +431,7 @@ class Transport:
             "locked": float(comm.allreduce(int(self.mixing.locked.sum()))),
             "failed": float(comm.allreduce(int(self.mixing.failed.sum()))),
             "iterations": float(comm.allreduce(int(self.mixing.iterations.sum()))),
+            "continued": float(comm.allreduce(self.mixing.continued)),
         }
         largest = float(self.mixing.residual.max()) if status.size else 0.0
         summary["largest residual"] = float(max(comm.allgather(largest)))

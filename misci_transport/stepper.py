@@ -240,12 +240,14 @@ class Stepper:
             # the first stage counts by half, as what it carries
             shifts.work *= 0.5
         with collective(comm):
-            fixed_1 += self._collide(advected, collisions, frame, h, implicit, carried)
+            fixed, _ = self._collide(advected, collisions, frame, h, implicit, carried)
+            fixed_1 += fixed
         flux_2, fixed_2 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=True)
         flow_2 = mixing.charge_flow(scheme.ghosted, b, self.second_order)
         with collective(comm):
-            fixed_2 += self._collide(advected, collisions, frame, h, implicit, carried)
-        collided = self._collided(carried, advected, h, implicit)
+            fixed, gain = self._collide(advected, collisions, frame, h, implicit, carried)
+            fixed_2 += fixed
+        collided = self._collided(carried, advected, h, implicit) if gain is None else gain
 
         # corrections: occupations stay in [0, 1]
         scheme.store(state)
@@ -355,31 +357,35 @@ class Stepper:
         h: float,
         redistribution: NDArray[np.float64],
         out: NDArray[np.float64],
-    ) -> int:
-        """Implicit collisions of one stage into out, with the response of the matter if there is one."""
+    ) -> tuple[int, NDArray[np.float64] | None]:
+        """Implicit collisions of one stage into out, with the response of the matter if there is one.
+
+        Returns the number of angular fix-ups, and what collisions gave (`_collided`) where a response had to know it.
+        """
         fixed = self.scheme.collide(advected, collisions, frame, h, redistribution, out)
         response = self.response
         if response is None:
-            return fixed
-        moments = self._collided(out, advected, h, redistribution)
-        cells = response.cells(Exchanged(moments[:, 0], moments[:, 1] - moments[:, 2]))
+            return fixed, None
+        collided = self._collided(out, advected, h, redistribution)
+        cells = response.cells(Exchanged.of(collided))
         if cells.size == 0:
-            return fixed
+            return fixed, collided
         start = np.ascontiguousarray(advected[cells])
         answer = np.empty_like(start)
         part = frame.of_cells(cells)
         turning = redistribution if redistribution.shape[0] == 1 else np.ascontiguousarray(redistribution[cells])
+        given = Exchanged.of(collided[cells])
 
         def exchange(rates: Rates) -> Exchanged:
             # a guess that does not depend on how often this is called, which differs from rank to rank
             answer[:] = start
             self.scheme.collide(start, collisions.of_cells(cells, rates), part, h, turning, answer, cells)
-            moments = self._collided(answer, start, h, turning, cells)
-            return Exchanged(moments[:, 0], moments[:, 1] - moments[:, 2])
+            collided[cells] = self._collided(answer, start, h, turning, cells)
+            return Exchanged.of(collided[cells])
 
-        response.solve(cells, exchange)
+        response.solve(cells, given, exchange)
         out[cells] = answer
-        return fixed
+        return fixed, collided
 
     def _collided(
         self,

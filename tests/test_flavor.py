@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misci_transport.errors import ConfigurationError
-from misci_transport.flavor import MixingParameters, pack, pmns_matrix, unpack
+from misci_transport.flavor import (
+    MixingParameters,
+    components_of,
+    elements_of,
+    flavors_of,
+    pack,
+    packed_of,
+    pmns_matrix,
+    unpack,
+)
 
 angle = st.floats(0.0, np.pi / 2)
 
@@ -26,6 +35,23 @@ def test_order_of_the_components():
     assert unpack(np.arange(4.0)).tolist() == [[0, 2 + 3j], [2 - 3j, 1]]
     expected = [[0, 3 + 4j, 5 + 6j], [3 - 4j, 1, 7 + 8j], [5 - 6j, 7 - 8j, 2]]
     assert unpack(np.arange(9.0)).tolist() == expected
+
+
+def test_components_stand_beside_packed_matrices():
+    """The diagonal element of a spectator comes last in a packed matrix, and third in components."""
+    components = np.arange(5.0)
+    assert packed_of(components, 2).tolist() == [0.0, 1.0, 3.0, 4.0, 2.0]
+    assert elements_of(2).tolist() == [[0, 0], [1, 1], [0, 1], [0, 1], [2, 2]]
+    for n, count in ((2, 5), (3, 9)):
+        components = np.random.default_rng(n).normal(size=(3, count))
+        packed = packed_of(components, n)
+        np.testing.assert_array_equal(components_of(packed, n), components)
+        matrix = unpack(packed[:, : n * n])
+        for place, (i, j) in enumerate(elements_of(n)[: n * n]):
+            part = matrix[:, i, j].real if i == j or place % 2 == n % 2 else matrix[:, i, j].imag
+            np.testing.assert_array_equal(packed[:, place], part)
+        assert flavors_of(n * n) == n
+    assert flavors_of(5) == 0
 
 
 @given(angle, angle, angle, st.floats(-6.0, 6.0))

@@ -262,6 +262,25 @@ def test_an_alignment_that_fails_leaves_the_state_of_before_the_step(small_star)
     assert transport.state.step == 0
 
 
+def test_cells_that_need_continuation_are_counted(small_star):
+    """Guesses that are nothing but noise, and few iterations: Newton fails, a growing self-interaction leads there."""
+    transport, fluid = small_star.transport(24, 3e9)
+    transport.solve_steady(fluid)
+    summary = transport.alignment_summary()
+    assert summary["continued"] == 0.0
+    moments, mixing = transport.state.moments, transport.mixing
+    size = np.abs(moments).max(axis=(1, 2), keepdims=True)
+    moments[:] = 10.0 * size * np.random.default_rng(1).normal(size=moments.shape)
+    mixing.max_iterations = 3
+    mixing.align(transport.state.owned, moments)
+    after = transport.alignment_summary()
+    assert after["continued"] == mixing.continued >= 10
+    assert after["failed"] == 0.0
+    # all updates on the way are counted
+    assert after["iterations"] > summary["iterations"] + mixing.continued
+    assert after["largest residual"] <= mixing.tolerance
+
+
 def test_alignment_by_petsc_steps_as_the_local_one_does(small_star):
     states = []
     for solver in ("local", "petsc"):

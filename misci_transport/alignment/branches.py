@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..flavor import pack, unpack
+from ..flavor import components_of, pack, unpack
 from ..kernels.bins_3 import BIN_ROWS
 from ..kernels.effective import evaluate_effective, fix_gauge
 from ..kernels.hermitian import LANES
-from .conserved import components_of
 from .report import AlignmentReport
 
 if TYPE_CHECKING:

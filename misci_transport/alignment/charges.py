@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..flavor import pack, unpack
+from ..flavor import flavors_of, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +164,7 @@ def charge_axes(
     if len(names) != cells:
         raise ConfigurationError(f"{len(names)} kinds of charges are given; accepted: one, or {cells}, one for a cell")
     vacuum = np.asarray(vacuum, dtype=np.float64)
-    n = {4: 2, 9: 3}.get(vacuum.shape[-1], 0)
+    n = flavors_of(vacuum.shape[-1]) if vacuum.ndim else 0
     if vacuum.ndim != 2 or n == 0:
         raise ConfigurationError(f"vacuum has shape {vacuum.shape}; accepted: (group, 4) or (group, 9)")
     if count is not None and not 1 <= count <= n - 1:

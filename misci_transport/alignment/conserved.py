@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..flavor import packed_of
 from ..kernels.alignment_batch_residual import from_coordinates_batch, number_sums_batch, to_coordinates_batch
 from ..kernels.bin_projectors import bin_projectors_batch
 from ..kernels.collisions import DIAGONAL
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
 
 #: What of a charge is given: its density Tr(Q D_0), or, in a stationary state, its flux Tr(Q D_1).
 DENSITY, FLUX = 0, 1
-#: Component that stands at each place of a packed matrix: the diagonal elements of spectators come last there.
-_PACKED = {n: [*range(n), *range(DIAGONAL, DIAGONAL + n * (n - 1)), *range(n, DIAGONAL)] for n in (2, 3)}
-
-
-def packed_of(components: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
-    """Components (..., three diagonal ones and the off-diagonal ones) as packed matrices (..., N_f^2 + spectators)."""
-    return np.take(components, _PACKED[n_flavors], axis=-1)
-
-
-def components_of(packed: NDArray[np.float64], n_flavors: int) -> NDArray[np.float64]:
-    """Components of packed matrices (..., N_f^2 + spectators); the inverse of `packed_of`."""
-    return np.take(packed, np.argsort(_PACKED[n_flavors]), axis=-1)
 
 
 def density_matrix_of(

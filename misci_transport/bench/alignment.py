@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.alignment_newton import solve_dense
+from ..kernels.small_solve import solve_dense
 from ..kernels.effective_batch import evaluate_effective_batch
 
 if TYPE_CHECKING:

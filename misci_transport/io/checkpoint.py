@@ -22,12 +22,7 @@ def write_checkpoint(
     path: str | os.PathLike[str], transport: Any, attributes: Mapping[str, Any], extra: Sequence[Field] = ()
 ) -> Path:
     """Write what a restart needs: ``transport.checkpoint()`` and the phase space that it belongs to. Collective."""
-    space = transport.phase_space
-    grids = [
-        *(field for field in transport.domain.mesh_fields() if field.name.startswith("mesh/")),
-        Field("energy/center", space.energy.center, ("group",), "MeV", "centres of the energy groups", "global"),
-    ]
-    fields = [*grids, *transport.checkpoint().values(), *extra]
+    fields = [*_grids(transport), *transport.checkpoint().values(), *extra]
     return write_fields(path, fields, attributes, transport.decomposition, kind="checkpoint")
 
 
@@ -41,12 +36,12 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
     """
     space = transport.phase_space
     with collective(transport.decomposition.comm), open_checkpoint(path) as reader:
-        mesh = [field for field in transport.domain.mesh_fields() if field.name.startswith("mesh/")]
-        for name, mine in (*((field.name, field.values) for field in mesh), ("energy/center", space.energy.center)):
-            stored = reader.array(name)
-            if not np.array_equal(stored, mine):
+        for grid in _grids(transport):
+            stored = reader.array(grid.name)
+            if not np.array_equal(stored, grid.values):
                 raise CheckpointError(
-                    f"{path}: {name} of the checkpoint ({_range(stored)}) differs from that of the run ({_range(mine)})"
+                    f"{path}: {grid.name} of the checkpoint ({_range(stored)}) differs from that of the run "
+                    f"({_range(grid.values)})"
                 )
         cells = transport.decomposition.layout.shape
         moments = (*cells, *transport.state.moments.shape[1:])
@@ -63,6 +58,15 @@ def restore(path: str | os.PathLike[str], transport: Any) -> None:
             if reader.describe(name)["placement"] == "cell":
                 held[name] = held[name].reshape(space.mesh.size, *held[name].shape[len(cells) :])
         transport.restore(held)
+
+
+def _grids(transport: Any) -> list[Field]:
+    """Faces of the mesh and centres of the energy groups, which a restart must share."""
+    center = transport.phase_space.energy.center
+    return [
+        *(field for field in transport.domain.mesh_fields() if field.name.startswith("mesh/")),
+        Field("energy/center", center, ("group",), "MeV", "centres of the energy groups", "global"),
+    ]
 
 
 def _range(values: Any) -> str:

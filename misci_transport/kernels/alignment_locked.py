@@ -13,10 +13,11 @@ from math import sqrt
 import numpy as np
 from numba import njit
 
-from .alignment_newton import CONVERGED, newton, solve_dense
+from .alignment_newton import CONVERGED, newton
 from .alignment_residual import HUGE, SQRT1_2, SQRT2, SQRT2_3, from_coordinates
 from .hermitian import LANES
 from .mixing import ray_hamiltonian
+from .small_solve import solve_dense, solve_pairs
 
 LOCK_ANGLE = 1.0e-7
 # With two flavours the second order is known as well, and what is left out is of fourth order.
@@ -25,8 +26,6 @@ LOCK_ANGLE_2 = 1.0e-4
 GAP_ACCURACY = 1.0e-6
 EQUAL = 1.0e-14
 MAX_PASSES = 5
-# Smallest pivot of the (nearly unit) matrix of D_ex, relative to its row.
-SMALLEST_PIVOT = 1.0e-6
 # Rows of the work array of two flavours: vacuum part, number weights, population differences, and sums over rays.
 VZ, VX, VY, HALF, NU, BAR, Z, T, S = range(9)
 ROWS_2 = 9
@@ -76,34 +75,6 @@ def _ray_2(populations, m, z0, hx, hy, sign, lane, sums):
         s += lane[last, S * LANES + i]
     sums[0] = sign * z
     sums[3] = sign * s
-
-
-@njit(cache=True, error_model="numpy")
-def solve_pairs(matrix, right, n):
-    """Solve matrix u = right for the two columns of right (n, 2) in place, without pivoting; False if nearly singular.
-
-    For matrices close to the unit matrix.
-    """
-    for column in range(n):
-        size = 0.0
-        for k in range(n):
-            size += abs(matrix[column, k])
-        if not abs(matrix[column, column]) > SMALLEST_PIVOT * size:
-            return False
-        inverse = 1.0 / matrix[column, column]
-        for row in range(column + 1, n):
-            factor = matrix[row, column] * inverse
-            for k in range(column + 1, n):
-                matrix[row, k] -= factor * matrix[column, k]
-            for k in range(2):
-                right[row, k] -= factor * right[column, k]
-    for row in range(n - 1, -1, -1):
-        for k in range(2):
-            total = right[row, k]
-            for j in range(row + 1, n):
-                total -= matrix[row, j] * right[j, k]
-            right[row, k] = total / matrix[row, row]
-    return True
 
 
 @njit(cache=True, error_model="numpy")

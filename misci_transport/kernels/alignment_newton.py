@@ -7,6 +7,7 @@ from math import isfinite, sqrt
 from numba import njit
 
 from .alignment_residual import evaluate
+from .small_solve import solve_dense
 
 CONVERGED, LOCKED, SINGULAR, NO_DESCENT, MAX_ITERATIONS, NOT_FINITE = range(6)
 
@@ -15,44 +16,6 @@ CONTRACTION = 0.05
 SMALLEST_DAMPING = 1.0e-4
 # What the current evaluation is for: the point x itself, a Newton trial, its return to aligned states, plain iteration.
 START, TRIAL, RETURN, PLAIN = range(4)
-
-
-@njit(cache=True, error_model="numpy")
-def solve_dense(matrix, vector, n):
-    """Solve matrix x = vector in place (Gauss, partial pivoting); False if a pivot is below 1e-15 of its column."""
-    for column in range(n):
-        largest = 0.0
-        best = column
-        norm = 0.0
-        for row in range(n):
-            norm = max(norm, abs(matrix[row, column]))
-        for row in range(column, n):
-            if abs(matrix[row, column]) > largest:
-                largest = abs(matrix[row, column])
-                best = row
-        if not largest > 1.0e-15 * norm:
-            return False
-        if best != column:
-            for k in range(n):
-                h = matrix[column, k]
-                matrix[column, k] = matrix[best, k]
-                matrix[best, k] = h
-            h = vector[column]
-            vector[column] = vector[best]
-            vector[best] = h
-        inverse = 1.0 / matrix[column, column]
-        for row in range(column + 1, n):
-            factor = matrix[row, column] * inverse
-            if factor != 0.0:
-                for k in range(column + 1, n):
-                    matrix[row, k] -= factor * matrix[column, k]
-                vector[row] -= factor * vector[column]
-    for row in range(n - 1, -1, -1):
-        total = vector[row]
-        for k in range(row + 1, n):
-            total -= matrix[row, k] * vector[k]
-        vector[row] = total / matrix[row, row]
-    return True
 
 
 @njit(cache=True, error_model="numpy")

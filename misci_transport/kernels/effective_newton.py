@@ -7,11 +7,12 @@ from math import isfinite, sqrt
 import numpy as np
 from numba import njit
 
-from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR, solve_dense
+from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR
 from .alignment_residual import number_sums
 from .bins_3 import BIN_ROWS
 from .effective import HUGE, evaluate_effective, fix_gauge
 from .hermitian import LANES
+from .small_solve import solve_dense
 
 SMALLEST_DAMPING = 1.0e-4
 # A common phase is fixed where the transverse part exceeds this fraction of the scale.

@@ -27,7 +27,7 @@ from .collisions import (
 )
 from .plain_collisions import is_turning, plain_cell
 from .plain_mixed import plain_mixed_cell
-from .small_solve import solve_small
+from .small_solve import solve_dense
 
 _MOST_PARTS = 64  # implicit steps that a failing one is divided into at most
 _SLOW = 0.3  # scattering over a step up to which repeated substitution converges fast
@@ -129,7 +129,9 @@ def _locked_update_axes(
                     for d in range(orders):
                         matrix[order, d] *= back[d]
                     matrix[order, order] += 1.0
-                solve_small(matrix, x)
+                if not solve_dense(matrix, x, orders):
+                    # no answer: the iteration must not take what is left for one
+                    x[:] = np.nan
                 for order in range(orders):
                     moments[s, order, g, c] = x[order]
                     x[order] *= back[order]

@@ -4,38 +4,82 @@ from __future__ import annotations
 
 from numba import njit
 
+# Smallest pivot of a (nearly unit) matrix that is solved without pivoting, relative to its row.
+SMALLEST_PIVOT = 1.0e-6
+
 
 @njit(cache=True, error_model="numpy")
-def solve_small(matrix, right):
-    """Replace right[row] by the solution of matrix[row, column] x = right; the matrix is overwritten."""
-    size = right.size
-    for p in range(size):
-        best = p
-        for i in range(p + 1, size):
-            if abs(matrix[i, p]) > abs(matrix[best, p]):
-                best = i
-        if best != p:
-            for j in range(p, size):
-                matrix[p, j], matrix[best, j] = matrix[best, j], matrix[p, j]
-            right[p], right[best] = right[best], right[p]
-        inverse = 1.0 / matrix[p, p]
-        for i in range(p + 1, size):
-            factor = matrix[i, p] * inverse
-            for j in range(p + 1, size):
-                matrix[i, j] -= factor * matrix[p, j]
-            right[i] -= factor * right[p]
-    for p in range(size - 1, -1, -1):
-        value = right[p]
-        for j in range(p + 1, size):
-            value -= matrix[p, j] * right[j]
-        right[p] = value / matrix[p, p]
+def solve_dense(matrix, vector, n):
+    """Solve matrix x = vector in place (Gauss, partial pivoting); False if a pivot is below 1e-15 of its column."""
+    for column in range(n):
+        largest = 0.0
+        best = column
+        norm = 0.0
+        for row in range(n):
+            norm = max(norm, abs(matrix[row, column]))
+        for row in range(column, n):
+            if abs(matrix[row, column]) > largest:
+                largest = abs(matrix[row, column])
+                best = row
+        if not largest > 1.0e-15 * norm:
+            return False
+        if best != column:
+            for k in range(n):
+                h = matrix[column, k]
+                matrix[column, k] = matrix[best, k]
+                matrix[best, k] = h
+            h = vector[column]
+            vector[column] = vector[best]
+            vector[best] = h
+        inverse = 1.0 / matrix[column, column]
+        for row in range(column + 1, n):
+            factor = matrix[row, column] * inverse
+            if factor != 0.0:
+                for k in range(column + 1, n):
+                    matrix[row, k] -= factor * matrix[column, k]
+                vector[row] -= factor * vector[column]
+    for row in range(n - 1, -1, -1):
+        total = vector[row]
+        for k in range(row + 1, n):
+            total -= matrix[row, k] * vector[k]
+        vector[row] = total / matrix[row, row]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def solve_pairs(matrix, right, n):
+    """Solve matrix u = right for the two columns of right (n, 2) in place, without pivoting; False if nearly singular.
+
+    For matrices close to the unit matrix.
+    """
+    for column in range(n):
+        size = 0.0
+        for k in range(n):
+            size += abs(matrix[column, k])
+        if not abs(matrix[column, column]) > SMALLEST_PIVOT * size:
+            return False
+        inverse = 1.0 / matrix[column, column]
+        for row in range(column + 1, n):
+            factor = matrix[row, column] * inverse
+            for k in range(column + 1, n):
+                matrix[row, k] -= factor * matrix[column, k]
+            for k in range(2):
+                right[row, k] -= factor * right[column, k]
+    for row in range(n - 1, -1, -1):
+        for k in range(2):
+            total = right[row, k]
+            for j in range(row + 1, n):
+                total -= matrix[row, j] * right[j, k]
+            right[row, k] = total / matrix[row, row]
+    return True
 
 
 @njit(cache=True, error_model="numpy")
 def solve_many(matrix, right, factor):
-    """solve_small for matrix[row, column, entry] and right[row, entry], without pivoting; factor[entry] is scratch.
+    """Solve matrix x = right in place for every entry of matrix[row, column, entry], right[row, entry].
 
-    For matrices whose leading minors do not vanish, such as one minus a product of symmetric matrices below one.
+    Without pivoting, for matrices whose leading minors do not vanish, such as one minus a product of symmetric matrices
+    below one. factor[entry] is scratch.
     """
     size, entries = right.shape
     for p in range(size):

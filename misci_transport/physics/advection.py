@@ -50,6 +50,8 @@ class AdvectionOperator:
         self.volume = np.ascontiguousarray(angles.volume[cells])
         self.diamond = angles.diamond
         self.angular_turnover = self._turnover()
+        #: fastest loss of a population by leaving its cell, of the whole mesh, cm^-1
+        self.fastest_loss = _fastest_loss(angles.face_area, angles.volume)
         self._width = np.ones(decomposition.size + 2)
         self._width[1:-1] = phase_space.mesh.width[cells]
         decomposition.exchange(self._width, 1)
@@ -64,9 +66,7 @@ class AdvectionOperator:
         """
         cells = self.decomposition.cells
         self.moving = whole = coefficients(self.phase_space, self.boundary, velocity, metric)
-        leaving = np.maximum(whole.area[1:], 0.0) + np.maximum(-whole.area[:-1], 0.0)
-        #: light crossing of the smallest phase-space cell of the whole mesh, cm
-        self.shortest_crossing = float(1.0 / (leaving / whole.volume).max())
+        self.fastest_loss = _fastest_loss(whole.area, whole.volume)
         at = whole.take(cells.start, cells.stop)
         if self.frame is None:
             self.frame = FrameTerms(self.phase_space, cells)
@@ -74,10 +74,14 @@ class AdvectionOperator:
         self.moving_area, self.redistribution, self.volume = at.area, at.redistribution, at.volume
         self.angular_turnover = self._turnover()
 
+    @property
+    def shortest_crossing(self) -> float:
+        """Light crossing of the smallest phase-space cell of the whole mesh, cm."""
+        return 1.0 / self.fastest_loss
+
     def _turnover(self) -> NDArray[np.float64]:
         """Fastest loss of a population by moving on in angle or in radius, (cell,) cm^-1."""
-        area = self.moving_area
-        outflow = np.maximum(area[1:], 0.0) + np.maximum(-area[:-1], 0.0)
+        outflow = _outflow(self.moving_area)
         angular = np.maximum(self.redistribution[:, 1:], 0.0) / self.diamond
         fastest: NDArray[np.float64] = np.where(angular > 0.0, (outflow + angular) / self.volume, 0.0).max(axis=1)
         return fastest
@@ -234,3 +238,13 @@ class AdvectionOperator:
             outer,
         )
         return inner, outer, int(fixed)
+
+
+def _outflow(area: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of a cell's faces through which a direction leaves, (cell, direction), of signed ones of the faces."""
+    leaving: NDArray[np.float64] = np.maximum(area[1:], 0.0) + np.maximum(-area[:-1], 0.0)
+    return leaving
+
+
+def _fastest_loss(area: NDArray[np.float64], volume: NDArray[np.float64]) -> float:
+    return float((_outflow(area) / volume).max())

@@ -58,9 +58,16 @@ class BlockAdvection:
         if self.turns:
             self.curvature = np.ascontiguousarray(mesh.curvature[cells])
             self.coefficients = turning_coefficients(self.velocity, angles.weight, angles.azimuths)
-        #: fastest loss of a population by moving out of its cell, and by that and by turning, (cell,) cm^-1
-        self.turnover = self._leaving()
-        self.angular_turnover = self.turnover + self._turning() if self.turns else np.zeros_like(self.turnover)
+        leaving = self._leaving()
+        #: fastest loss of a population by moving out of its cell and by turning, (cell,) cm^-1
+        self.angular_turnover = leaving + self._turning() if self.turns else np.zeros_like(leaving)
+        #: fastest loss of a population by leaving its cell, of the whole mesh, cm^-1; 0 where no axis is resolved
+        self.fastest_loss = max(decomposition.comm.allgather(float(leaving.max(initial=0.0))))
+
+    @property
+    def shortest_crossing(self) -> float:
+        """Light crossing of the smallest phase-space cell of the whole mesh, cm."""
+        return 1.0 / self.fastest_loss if self.fastest_loss > 0.0 else np.inf
 
     def _leaving(self) -> NDArray[np.float64]:
         """Largest rate at which a direction leaves a cell through its faces, (cell,) cm^-1."""
@@ -153,8 +160,3 @@ class BlockAdvection:
         entering: NDArray[np.float64] = flow[:, 0].sum(axis=0) - flow[:, 1].sum(axis=0)
         entering *= self.phase_space.angles.weight[:, None]
         return entering
-
-    def crossing_time(self) -> float:
-        """Shortest light crossing of a phase-space cell on this rank, cm."""
-        fastest = float(self.turnover.max(initial=0.0))
-        return 1.0 / fastest if fastest > 0.0 else float("inf")

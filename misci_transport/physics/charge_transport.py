@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..alignment.conserved import packed_of
-from ..flavor import unpack
+from ..flavor import packed_of, unpack
 from ..phase_space import HALO
 from .boundary import Boundary
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..flavor import PAIRS
 from ..kernels import collision_batch
 from ..kernels.collisions import DIAGONAL, PAIR, SCATTERING
 from ..phase_space import local_rows
@@ -42,12 +43,11 @@ class CollisionOperator:
         self.kind = np.array([_KIND[c.kind] for c in rates.coupling], dtype=np.int64)
         self.kernel = np.zeros((len(rates.coupling), n, 2, 2, groups, groups))
         self.amplitude = np.zeros((len(rates.coupling), 2, components))
-        pairs = [(0, 1)] if phase_space.n_flavors == 2 else [(0, 1), (0, 2), (1, 2)]
         for p, process in enumerate(rates.coupling):
             self.kernel[p, :, 0], self.kernel[p, :, 1] = process.first, process.second
             g = process.amplitude
             self.amplitude[p, :, :DIAGONAL] = g**2
-            for j, (a, b) in enumerate(pairs):
+            for j, (a, b) in enumerate(PAIRS[phase_space.n_flavors]):
                 self.amplitude[p, :, DIAGONAL + 2 * j] = g[:, a] * g[:, b]
                 self.amplitude[p, :, DIAGONAL + 2 * j + 1] = g[:, a] * g[:, b]
         self._moments = np.zeros((n, 2, self.weight.shape[1], groups, components))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..constants import HBAR_C
 from ..errors import ConfigurationError
+from ..flavor import elements_of
 from ..kernels import matrix_scheme as kernel
 from ..kernels import mixing as mixing_kernel
 from ..phase_space import HALO, local_rows
@@ -42,11 +43,7 @@ class MatrixScheme:
         shape = (*ps.cell_shape[:-1], ps.components)
         self.ghosted = np.zeros((cells + 2 * HALO, *shape))
         self._realigned = np.zeros((cells, *shape))
-        self.flavor = np.array(
-            [[0, 0], [1, 1], [0, 1], [0, 1], [2, 2]]
-            if self.n_flavors == 2
-            else [[0, 0], [1, 1], [2, 2], [0, 1], [0, 1], [0, 2], [0, 2], [1, 2], [1, 2]]
-        )
+        self.flavor = elements_of(self.n_flavors)
         self.diagonal = np.flatnonzero(self.flavor[:, 0] == self.flavor[:, 1])
 
     @property

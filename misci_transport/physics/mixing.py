@@ -10,7 +10,6 @@ import numpy as np
 
 from ..alignment import CONVERGED, LOCKED, STATUS_NAMES, Batch
 from ..errors import ConvergenceError
-from ..kernels.alignment import align_batch
 from ..kernels.alignment_batch_residual import evaluate_batch, to_coordinates_batch
 from ..kernels.projectors import electron_mixing_bounds, fill_projectors
 from ..kernels.traces import level_densities
@@ -21,6 +20,7 @@ from .levels import LevelFrame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..alignment import AlignmentReport
     from ..fluid import Fluid
     from ..parallel.block_decomposition import BlockDecomposition
     from ..parallel.decomposition import Decomposition
@@ -263,26 +263,17 @@ class LocalMixing(_Record):
             On all ranks, if a cell has no solution and the policy is "stop".
         """
         populations = np.ascontiguousarray(populations)
+        batch = replace(self.medium, populations=populations)
         if self.solver == "petsc":
-            self._align_by_snes(populations, moments)
+            report = self._solve_by_snes(batch, moments)
         else:
-            self._align_cells(populations, moments)
-            for cell in np.flatnonzero(self.failed):
+            report = batch.solve(moments, self.tolerance, self.max_iterations, True)
+        self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
+        if self.solver != "petsc":
+            for cell in report.failures:
                 self._strengthen(int(cell), populations, moments)
         self._judge()
         return self.eigenvectors(moments)
-
-    def _align_cells(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
-        align_batch(
-            moments,
-            *replace(self.medium, populations=populations).arguments(),
-            self.tolerance,
-            self.max_iterations,
-            True,
-            self.status,
-            self.iterations,
-            self.residual,
-        )
 
     def _strengthen(self, cell: int, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
         """Follow a cell's solution from no self-interaction, where it is unique, to the full one.
@@ -309,11 +300,11 @@ class LocalMixing(_Record):
             self.status[cell], self.residual[cell] = report.status[0], report.residual[0]
             self.continued += 1
 
-    def _align_by_snes(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+    def _solve_by_snes(self, batch: Batch, moments: NDArray[np.float64]) -> AlignmentReport:
         from ..solvers.petsc_alignment import solve_batch_with_petsc
 
-        report = solve_batch_with_petsc(
-            replace(self.medium, populations=populations),
+        return solve_batch_with_petsc(
+            batch,
             moments,
             self.decomposition.comm,
             self.tolerance,
@@ -321,7 +312,6 @@ class LocalMixing(_Record):
             self.decomposition.numbers,
             self.petsc_options,
         )
-        self.status[:], self.iterations[:], self.residual[:] = report.status, report.iterations, report.residual
 
     def _judge(self) -> None:
         failed = np.flatnonzero(self.failed)

@@ -112,6 +112,11 @@ class Exchanged:
     energy: NDArray[np.float64]  #: (cell,) MeV cm^-3 that the neutrinos gained
     lepton_number: NDArray[np.float64]  #: (cell,) cm^-3
 
+    @classmethod
+    def of(cls, collided: NDArray[np.float64]) -> Exchanged:
+        """Of what collisions gave the neutrinos, (cell, 3 + axes): energy, both numbers, energy times velocity."""
+        return cls(collided[:, 0], collided[:, 1] - collided[:, 2])
+
 
 class FluidResponse:
     """Linearised response of the matter of this rank's cells."""
@@ -156,17 +161,19 @@ class FluidResponse:
             absorption=np.maximum(base.absorption + a_t * dt + a_y * dy, 0.0),
         )
 
-    def solve(self, cells: NDArray[np.int64], exchange: Callable[[Rates], Exchanged]) -> NDArray[np.float64]:
+    def solve(
+        self, cells: NDArray[np.int64], given: Exchanged, exchange: Callable[[Rates], Exchanged]
+    ) -> NDArray[np.float64]:
         """Changes (2, cell) of T and Y_e that are consistent with what they make neutrinos and matter exchange.
 
-        ``exchange`` solves the implicit collisions of these cells with given rates and says what they exchanged; its
-        last call has the rates of the answer.
+        ``given``: what these cells exchange at the rates of the start. ``exchange`` solves their implicit collisions
+        with other rates and says what they exchanged; its last call has the rates of the answer.
         """
         self._prepare()
         temperature, size = self.fluid.temperature[cells], cells.size
         limit = np.stack([LARGEST_CHANGE[0] * temperature, np.full(size, LARGEST_CHANGE[1])])
         change = np.zeros((2, size))
-        residual = self._residual(cells, change, exchange(self.rates(cells, change)))
+        residual = self._residual(cells, change, given)
         jacobian = np.empty((size, 2, 2))
         for k in range(2):
             trial = np.zeros_like(change)

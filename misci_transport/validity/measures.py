@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..flavor import check_flavor_count
+from ..flavor import check_flavor_count, flavors_of
 from ..kernels import adiabaticity as _adiabaticity
 from ..kernels import crossings as _crossings
 
@@ -51,7 +51,7 @@ class Points:
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=np.float64))
         if self.vacuum.ndim != 3:
             raise ConfigurationError(f"vacuum has {self.vacuum.ndim} axes; accepted: (cell, group, N_f^2)")
-        n = check_flavor_count({4: 2, 9: 3}.get(self.vacuum.shape[2], 0))
+        n = check_flavor_count(flavors_of(self.vacuum.shape[2]))
         cells, groups = self.vacuum.shape[:2]
         directions = self.direction_cosine.shape[1] if self.direction_cosine.ndim == 2 else 0
         levels = max(n, self.populations.shape[-1] if self.populations.ndim else 0)

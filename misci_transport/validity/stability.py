@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigurationError, ConvergenceError
-from ..flavor import check_flavor_count
+from ..flavor import check_flavor_count, flavors_of
 from ..kernels import stability as _kernel
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def linearise(
     rest = np.ascontiguousarray(hamiltonian, dtype=np.float64)
     w0 = np.ascontiguousarray(weight_0, dtype=np.float64)
     w1 = np.ascontiguousarray(weight_1, dtype=np.float64)
-    n = check_flavor_count({4: 2, 9: 3}.get(packed.shape[-1] if packed.ndim else 0, 0))
+    n = check_flavor_count(flavors_of(packed.shape[-1] if packed.ndim else 0))
     directions, groups = cosine.size, weights.size
     levels = max(n, occupied.shape[-1] if occupied.ndim else 0)
     for name, array, shape in (

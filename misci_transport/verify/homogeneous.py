@@ -26,7 +26,7 @@ from ..alignment.branches import (
     start_branches,
 )
 from ..errors import ConfigurationError, ConvergenceError
-from ..flavor import pack, unpack
+from ..flavor import components_of, pack, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -260,14 +260,11 @@ class Gas:
     def _rates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Changes of populations Tr(<Pi_k> C) and of charges Tr(Q C) by collisions."""
         assert self.collisions is not None
-        n = self.cells.n_flavors
         change = self.collisions(self.density_matrix)
         projector, _ = self.cells.projectors(self.unknowns, self.charges, LEVELS)
-        components = np.zeros((2, self.weight.size, projector.shape[-1]))
-        components[..., :n] = change[..., :n]
-        components[..., 3:] = change[..., n:]
-        rate = np.einsum("cmsgki,sgi->cmsgk", projector, components)
-        return rate, self.cells.axes.charges(moments_of(self.cells, self._spectator(change)))
+        packed = self._spectator(change)
+        rate = np.einsum("cmsgki,sgi->cmsgk", projector, components_of(packed[0, 0], self.cells.n_flavors))
+        return rate, self.cells.axes.charges(moments_of(self.cells, packed))
 
     def _align(self, time: float, populations: NDArray[np.float64], charges: NDArray[np.float64], rescue: bool) -> bool:
         """Newton from the last state; if it fails and `rescue`, continuation or a new beginning."""

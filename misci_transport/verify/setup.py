@@ -9,22 +9,16 @@ from scipy.special import roots_legendre
 
 from ..block_mesh import BlockMesh
 from ..constants import SPEED_OF_LIGHT
+from ..domains import make_domain
 from ..energy import EnergyGrid
-from ..errors import ConfigurationError, ConvergenceError
-from ..parallel.block_decomposition import BlockDecomposition
-from ..parallel.decomposition import Decomposition
+from ..errors import ConvergenceError
 from ..phase_space import PhaseSpace
-from ..physics.advection import AdvectionOperator
-from ..physics.block_advection import BlockAdvection
-from ..physics.block_boundary import BlockBoundary
-from ..physics.boundary import Boundary
 from ..physics.collisions import CollisionOperator
 from ..physics.levels import LevelFrame
 from ..physics.mixing import NoMixing
 from ..physics.population_scheme import PopulationScheme
 from ..rates import Rates
 from ..solvers.steady import SteadyReport, SteadySolver
-from ..state import State
 from ..stepper import Mixing, Scheme, Stepper, StepResult
 from .registry import Parameter
 
@@ -34,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..grid import RadialMesh
+    from ..physics.block_boundary import BlockBoundary
+    from ..physics.boundary import Boundary
     from ..quadrature import AngularGrid
     from ..sphere import SphereQuadrature
 
@@ -61,27 +57,16 @@ class Case:
         self.angles: Any = angles
         self.energy = energy or EnergyGrid.single(10.0)
         self.phase_space = PhaseSpace(mesh, angles, self.energy, n_flavors)
-        self.decomposition: Any
-        self.boundary: Any
-        self.advection: Any
-        if isinstance(mesh, BlockMesh):
-            self.boundary = boundary or BlockBoundary.of(mesh)
-            self.decomposition = BlockDecomposition(mesh.shape, self.boundary.periodic, comm)
-            self.advection = BlockAdvection(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
-        else:
-            self.boundary = boundary or Boundary()
-            self.decomposition = Decomposition(mesh.size, comm)
-            self.advection = AdvectionOperator(self.phase_space, self.decomposition, self.boundary, DIFFUSION_THRESHOLD)
+        domain = make_domain(self.phase_space, DIFFUSION_THRESHOLD, comm, boundary)
+        self.decomposition: Any = domain.decomposition
+        self.boundary: Any = domain.boundary
+        self.advection: Any = domain.advection
         self.cells = self.decomposition.cells
         self.rates = (rates or Rates.zero(mesh.size, self.energy.size)).take(self.cells)
         self.collisions = CollisionOperator(self.phase_space, self.rates, self.cells)
         self.mixing: Mixing = NoMixing(self.phase_space, self.cells)
         self.frame = LevelFrame.locked(self.phase_space, self.decomposition.size)
-        if isinstance(mesh, BlockMesh):
-            ghosts = self.decomposition.rows - self.decomposition.size
-            self.state = State.empty(self.phase_space, self.decomposition.size, 0, ghosts)
-        else:
-            self.state = State.empty(self.phase_space, self.decomposition.size)
+        self.state = domain.empty_state()
         self._second_order = second_order
         self.use(PopulationScheme(self.advection, self.decomposition))
 
@@ -113,8 +98,8 @@ class Case:
         return result
 
     def light_crossing(self) -> float:
-        """Shortest light crossing of a cell of a block, cm (collective)."""
-        return float(min(self.decomposition.comm.allgather(self.advection.crossing_time())))
+        """Light crossing of the smallest phase-space cell of the mesh, cm."""
+        return float(self.advection.shortest_crossing)
 
     def settle(self, step: float, tolerance: float, most: int) -> list[StepResult]:
         """Steps of c dt = step in cm until none changes an occupation by more than ``tolerance`` (collective).
@@ -135,9 +120,7 @@ class Case:
         return results
 
     def steady(self, tolerance: float = 1.0e-11) -> SteadyReport:
-        """Replace the state by the stationary one; radial meshes."""
-        if isinstance(self.mesh, BlockMesh):
-            raise ConfigurationError("stationary solutions: accepted on a radial mesh; on a block mesh take time steps")
+        """Replace the state by the stationary one."""
         solver = SteadySolver(
             self.phase_space,
             self.decomposition,

@@ -1,4 +1,4 @@
-"""Residual, Jacobian, dense solve, Newton and locked shortcut of one cell."""
+"""Residual, Jacobian, Newton and locked shortcut of one cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from misci_transport.kernels.alignment import (
     SINGULAR,
     align_batch,
 )
-from misci_transport.kernels.alignment_newton import solve_dense
 from misci_transport.kernels.alignment_residual import (
     ALIGNMENT_ROWS,
     evaluate,
@@ -171,17 +170,6 @@ def test_degenerate_levels_of_different_populations_are_reported(n):
     moments = np.zeros((2, n * n))
     assert batch_align(cell, moments)[0] in (SINGULAR, NO_DESCENT)
     assert abs(moments).max() == 0.0
-
-
-def test_dense_solve():
-    rng = np.random.default_rng(5)
-    matrix, vector = rng.normal(size=(6, 6)), rng.normal(size=6)
-    matrix[0, 0] = 0.0
-    expected = np.linalg.solve(matrix, vector)
-    assert solve_dense(matrix.copy(), vector, 6)
-    np.testing.assert_allclose(vector, expected, rtol=1e-12)
-    matrix[3] = matrix[2]
-    assert not solve_dense(matrix, vector, 6)
 
 
 def test_number_sums():

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from misci_transport.alignment.conserved import components_of, density_matrix_of, packed_of
+from misci_transport.alignment.conserved import density_matrix_of
 from misci_transport.constants import ATOMIC_MASS_UNIT, FERMI_POTENTIAL, PHASE_SPACE
 from misci_transport.energy import EnergyGrid
 from misci_transport.errors import ConfigurationError, ConvergenceError
-from misci_transport.flavor import MixingParameters, pack, unpack
+from misci_transport.flavor import MixingParameters, components_of, pack, packed_of, unpack
 from misci_transport.fluid import Fluid
 from misci_transport.grid import RadialMesh
 from misci_transport.physics.boundary import Boundary

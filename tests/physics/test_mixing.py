@@ -184,6 +184,23 @@ def test_a_cell_without_solution_is_named_or_held(caplog):
     assert "they keep their previous alignment" in caplog.text
 
 
+def test_continuation_finds_the_solution_without_a_history():
+    case, mixing = occupied(self_interaction=True, scale=1e-3)
+    mixing.align(case.state.owned, case.state.moments)
+    assert mixing.continued == 0
+    found, size = case.state.moments.copy(), np.abs(case.state.moments).max()
+    mixing.max_iterations = 4
+    case.state.moments[:] = 3.0 * size * np.random.default_rng(1).normal(size=found.shape)
+    mixing.align(case.state.owned, case.state.moments)
+    assert not mixing.failed.any()
+    assert mixing.continued >= 3
+    assert mixing.residual.max() <= OPTIONS["tolerance"]
+    assert mixing.iterations.max() > 4
+    apart = np.abs(case.state.moments - found).max(axis=(1, 2)) / np.abs(found).max(axis=(1, 2))
+    # one cell has another solution with the same populations
+    assert np.sort(apart)[-2] < 1e-9
+
+
 def test_moving_matter_bends_the_potential():
     """V (1 - beta mu): the forward beam sees less electrons that move with it."""
     case, mixing = occupied()

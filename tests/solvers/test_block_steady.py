@@ -131,7 +131,7 @@ def test_thick_scattering_takes_few_iterations(kind, depth):
 def test_stationary_state_is_that_of_the_march(kind):
     """Heun's method with face values of first order and implicit collisions ends where the solver begins."""
     case = case_of(kind, emission=0.3, scattering=0.5)
-    solver_of(case).solve(case.state)
+    case.steady()
     found = case.populations().copy()
     assert 0.05 < found.min() < found.max() < 0.4
     case.fill(np.zeros(found.shape[:2]))
