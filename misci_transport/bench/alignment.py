@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.small_solve import solve_dense
 from ..kernels.effective_batch import evaluate_effective_batch
+from ..kernels.small_solve import solve_dense
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
