@@ -330,7 +330,7 @@ class Stepper:
     ) -> tuple[NDArray[np.float64], int]:
         """One stage into out; return what enters through the ends of the mesh, (direction, species, group)."""
         ghosted = self.scheme.ghosted
-        self.advection.fill_ghosts(ghosted, boundary)
+        arriving = self.advection.begin_ghosts(ghosted, boundary)
         entering, fixed = self.advection.stage(
             mixing.views(ghosted, b),
             start,
@@ -340,6 +340,7 @@ class Stepper:
             second_order=self.second_order,
             fix_up=self.scheme.positive,
             redistribution=redistribution,
+            arriving=arriving,
         )
         return self._trace(entering.reshape(1, *out.shape[1:]))[0], fixed
 

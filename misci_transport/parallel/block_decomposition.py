@@ -104,6 +104,11 @@ class BlockDecomposition:
         return prod(self.local_shape)
 
     @property
+    def alone(self) -> bool:
+        """Whether no ghost of this rank's is another's cell."""
+        return not self._receive and not self._send
+
+    @property
     def process_grid(self) -> tuple[int, int, int]:
         """Number of blocks along each axis."""
         p0, p1, p2 = (len(bounds) - 1 for bounds in self.bounds)

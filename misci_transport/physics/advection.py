@@ -108,6 +108,10 @@ class AdvectionOperator:
         self.decomposition.exchange(f, HALO)
         (boundary or self.boundary).fill(f, self.phase_space.angles, self.decomposition)
 
+    def begin_ghosts(self, f: NDArray[np.float64], boundary: Boundary | None = None) -> None:
+        """Set the ghost cells: two cells a rank are not worth working on while they travel."""
+        self.fill_ghosts(f, boundary)
+
     def rate(
         self,
         f: NDArray[np.float64],
@@ -177,6 +181,7 @@ class AdvectionOperator:
         second_order: bool,
         fix_up: bool,
         redistribution: NDArray[np.float64],
+        arriving: None = None,
     ) -> tuple[NDArray[np.float64], int]:
         """`advance` of every range of cells whose levels belong together, with its ghost cells and upwind fractions.
 

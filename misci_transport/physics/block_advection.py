@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..kernels import block_advection as kernel
 from ..kernels.block_turning import turn, turn_implicit, turning_coefficients
+from ..parallel.block_decomposition import LAYERS
 from ..phase_space import LEVELS, SPECIES
 
 if TYPE_CHECKING:
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..parallel.block_decomposition import BlockDecomposition
+    from ..parallel.block_decomposition import BlockDecomposition, Exchange
     from ..phase_space import PhaseSpace
     from .block_boundary import BlockBoundary
 
+    #: first and one past the last cell along each axis
+    Box = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 #: Largest h * (loss rate of a population by motion in space and angle) for which directions turn explicitly.
 EXPLICIT_ANGLE_LIMIT = 1.0
+
+
+class Arrival(NamedTuple):
+    """Ghosts on their way."""
+
+    array: NDArray[np.float64]
+    exchange: Exchange
+    boundary: BlockBoundary  #: fills the others when they have come
 
 
 class BlockAdvection:
@@ -51,6 +63,7 @@ class BlockAdvection:
         for axis in decomposition.resolved:
             ends = (decomposition.start[axis] == 0, decomposition.stop[axis] == decomposition.shape[axis])
             self.sides[axis] = [bool(end) and not decomposition.periodic[axis] for end in ends]
+        self._inner, self._outer = _inner_and_outer(decomposition.local_shape, decomposition.resolved)
         #: whether directions turn on their way
         self.turns = mesh.geometry == "spherical"
         #: explicit part of the first stage in the cells that turn implicitly
@@ -111,6 +124,17 @@ class BlockAdvection:
         self.decomposition.exchange(f)
         (boundary or self.boundary).fill(f, self.phase_space.angles, self.decomposition)
 
+    def begin_ghosts(self, f: NDArray[np.float64], boundary: BlockBoundary | None = None) -> Arrival | None:
+        """Start the exchange of the ghosts of f[row, ...], for `stage` to finish; None: they are set already."""
+        if self.decomposition.alone or self._inner is None:
+            self.fill_ghosts(f, boundary)
+            return None
+        return Arrival(f, self.decomposition.begin(f), boundary or self.boundary)
+
+    def _finish_ghosts(self, arriving: Arrival) -> None:
+        self.decomposition.finish(arriving.exchange)
+        arriving.boundary.fill(arriving.array, self.phase_space.angles, self.decomposition)
+
     def stage(
         self,
         views: Sequence[tuple[slice, NDArray[np.float64], Any]],
@@ -122,10 +146,12 @@ class BlockAdvection:
         second_order: bool,
         fix_up: bool,
         redistribution: NDArray[np.bool_],
+        arriving: Arrival | None = None,
     ) -> tuple[NDArray[np.float64], int]:
         """out = start + h A f, or with ``mean``, where out holds start + h A f*, start + h (A f* + A f)/2.
 
-        views: all cells in one; redistribution: the cells whose directions turn implicitly, out = ... + h G out.
+        views: all cells in one; redistribution: the cells whose directions turn implicitly, out = ... + h G out;
+        arriving: ghosts that are still on their way, for which the cells that need none do not wait.
         Returns what enters through the boundaries of the mesh on this rank, weighted (direction, entry), and the
         number of angular values that had to be mended: none.
         """
@@ -138,9 +164,16 @@ class BlockAdvection:
         if mean:
             # the mean is that of explicit parts
             result[redistribution] = self._unturned
-            kernel.advance_mean(f, *medium, flat, h, result)
+        if arriving is None:
+            advance = kernel.advance_mean if mean else kernel.advance
+            advance(f, *medium, flat, h, result)
         else:
-            kernel.advance(f, *medium, flat, h, result)
+            assert self._inner is not None
+            advance = kernel.advance_mean_box if mean else kernel.advance_box
+            advance(f, *medium, flat, h, result, *self._inner)
+            self._finish_ghosts(arriving)
+            for lower, upper in self._outer:
+                advance(f, *medium, flat, h, result, lower, upper)
         if self.turns:
             alpha, beta, level_weight, node = self.coefficients
             part = 0.5 * h if mean else h
@@ -160,3 +193,21 @@ class BlockAdvection:
         entering: NDArray[np.float64] = flow[:, 0].sum(axis=0) - flow[:, 1].sum(axis=0)
         entering *= self.phase_space.angles.weight[:, None]
         return entering
+
+
+def _inner_and_outer(shape: tuple[int, int, int], resolved: tuple[int, ...]) -> tuple[Box | None, list[Box]]:
+    """The cells of a block that need no ghost, and disjoint boxes of the others; None if all of them need some."""
+    low = np.array([LAYERS if axis in resolved else 0 for axis in range(3)])
+    high = np.array(shape) - low
+    if (high <= low).any():
+        return None, []
+    outer = []
+    lower, upper = np.zeros(3, dtype=np.int64), np.array(shape)
+    # the axis with the longest stride first: its layers are whole, and the largest
+    for axis in sorted(resolved, reverse=True):
+        for begin, end in ((lower[axis], low[axis]), (high[axis], upper[axis])):
+            first, last = lower.copy(), upper.copy()
+            first[axis], last[axis] = begin, end
+            outer.append((first, last))
+        lower[axis], upper[axis] = low[axis], high[axis]
+    return (low, high), outer
