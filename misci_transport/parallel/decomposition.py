@@ -48,7 +48,9 @@ class Decomposition:
         PETSc = petsc(self.comm)
         owners = owners_of(self.comm, min(cells, self.comm.size))
         self.dmda = None if owners is None else PETSc.DMDA().create([cells], dof=1, stencil_width=1, comm=owners)
-        ((self.start, self.stop),) = ((cells, cells),) if self.dmda is None else self.dmda.getRanges()
+        self.start, self.stop = cells, cells
+        if self.dmda is not None:
+            ((self.start, self.stop),) = self.dmda.getRanges()
         self.bounds = np.array([*self.comm.allgather(self.start), cells])
 
     @property

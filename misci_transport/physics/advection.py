@@ -181,7 +181,7 @@ class AdvectionOperator:
         second_order: bool,
         fix_up: bool,
         redistribution: NDArray[np.float64],
-        arriving: None = None,
+        arriving: Any = None,
     ) -> tuple[NDArray[np.float64], int]:
         """`advance` of every range of cells whose levels belong together, with its ghost cells and upwind fractions.
 
