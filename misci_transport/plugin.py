@@ -11,7 +11,7 @@ import numpy as np
 from .alignment import DENSITY, FLUX
 from .block_mesh import BlockMesh
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
-from .domains import RadialDomain, make_domain, phase_space_of
+from .domains import make_domain, phase_space_of
 from .energy import EnergyGrid
 from .errors import ConfigurationError, MisciError, UnphysicalInputError
 from .fields import Field
@@ -129,7 +129,7 @@ class Transport:
         self._totals: dict[str, float] = {}
         self.validity = (
             ValidityMonitor(self.phase_space, self.domain.decomposition, options.validity)
-            if options.validity.every and isinstance(self.mixing, LocalMixing) and isinstance(self.domain, RadialDomain)
+            if options.validity.every and isinstance(self.mixing, LocalMixing)
             else None
         )
         self._steady: SteadyReport | None = None

@@ -29,11 +29,26 @@ CLOSED = 1.0e-10
 
 
 @njit(cache=True, error_model="numpy")
-def ray_field(field, mu, n_flavors, base):
-    """Base = field_0 - mu field_1 up to a multiple of the identity, packed."""
+def ray_field(field, velocity, n_flavors, base):
+    """Base = field_0 - v . field_1, up to a multiple of the identity; velocity (axis), field (1 + axes, N_f^2)."""
     for k in range(n_flavors * n_flavors):
-        base[k] = field[0, k] - mu * field[1, k]
+        base[k] = field[0, k] - velocity[0] * field[1, k]
+    for axis in range(1, velocity.size):
+        for k in range(n_flavors * n_flavors):
+            base[k] -= velocity[axis] * field[1 + axis, k]
     drop_identity(n_flavors, base)
+
+
+@njit(cache=True, error_model="numpy")
+def ray_fields(field, velocity, n_flavors, base):
+    """`ray_field` of all cells and directions into base (cell, direction, N_f^2).
+
+    field (cell, 1 + axes, N_f^2); velocity (cell, direction, axis), or (1, direction, axis) the same in all cells.
+    """
+    for cell in range(base.shape[0]):
+        here = cell if velocity.shape[0] > 1 else 0
+        for m in range(base.shape[1]):
+            ray_field(field[cell], velocity[here, m], n_flavors, base[cell, m])
 
 
 @njit(cache=True, error_model="numpy")
@@ -217,13 +232,11 @@ def largest_population(populations, n_flavors):
 @njit(cache=True, error_model="numpy")
 def adiabaticity(
     populations_a,
-    cosine_a,
     vacuum_a,
-    field_a,
+    base_a,
     populations_b,
-    cosine_b,
     vacuum_b,
-    field_b,
+    base_b,
     weight_0,
     number_weight,
     ds,
@@ -234,68 +247,78 @@ def adiabaticity(
 ):
     """Gamma (segment): the smallest over directions, species, groups and pairs; fraction (segment) below threshold.
 
-    populations (segment, direction, species, group, level), cosine (segment, direction), vacuum (segment, group,
-    N_f^2) and field (segment, 2, N_f^2) in cm^-1 at both ends; weight_0 (segment, direction); number_weight (group);
+    populations (segment, direction, species, group, level), vacuum (segment, group, N_f^2) and base (segment,
+    direction, N_f^2) of `ray_fields` in cm^-1 at both ends; weight_0 (segment, direction); number_weight (group);
     ds (segment, direction) in cm. Phase space is weighted by weight_0 number_weight |n_k - n_l|, the larger difference
     of the two ends. Pairs of levels whose populations differ by less than negligible times the largest are left out.
     """
-    n = 2 if field_a.shape[2] == 4 else 3
+    n = 2 if base_a.shape[2] == 4 else 3
     groups = number_weight.size
-    base_a = np.empty(9)
-    base_b = np.empty(9)
     lane = np.zeros(LANE_ROWS * LANES)
     start_lane = np.zeros(LANE_ROWS * LANES)
     end_lane = np.zeros(LANE_ROWS * LANES)
     change = np.empty(9 * LANES)
     pair_gamma = np.empty((3, LANES))
-    for segment in range(field_a.shape[0]):
-        populations = max(
+    counts = np.empty((3, LANES))
+    for segment in range(base_a.shape[0]):
+        floor = negligible * max(
             largest_population(populations_a[segment], n),
             largest_population(populations_b[segment], n),
         )
         smallest = np.inf
         slow = 0.0
         total = 0.0
-        for m in range(cosine_a.shape[1]):
-            ray_field(field_a[segment], cosine_a[segment, m], n, base_a)
-            ray_field(field_b[segment], cosine_b[segment, m], n, base_b)
+        for m in range(base_a.shape[1]):
+            first = base_a[segment, m]
+            last = base_b[segment, m]
             for start in range(0, 2 * groups, LANES):
                 count = min(LANES, 2 * groups - start)
+                part = 0.0
+                for i in range(count):
+                    species = (start + i) // groups
+                    g = start + i - species * groups
+                    here = populations_a[segment, m, species, g]
+                    there = populations_b[segment, m, species, g]
+                    pair = 0
+                    for k in range(n):
+                        for l in range(k + 1, n):
+                            difference = max(abs(here[l] - here[k]), abs(there[l] - there[k]))
+                            counts[pair, i] = 0.0
+                            if difference > floor:
+                                counts[pair, i] = weight_0[segment, m] * number_weight[g] * difference
+                                part += counts[pair, i]
+                            pair += 1
+                if part == 0.0:
+                    # nobody here could lose anything
+                    continue
                 if n == 3:
-                    ray_lanes(base_a, vacuum_a[segment], start, start_lane)
-                    ray_lanes(base_b, vacuum_b[segment], start, end_lane)
+                    ray_lanes(first, vacuum_a[segment], start, start_lane)
+                    ray_lanes(last, vacuum_b[segment], start, end_lane)
                     for k in range(9 * LANES):
                         change[k] = end_lane[MATRIX * LANES + k] - start_lane[MATRIX * LANES + k]
                     turning_3(start_lane, change, ds[segment, m], lane, pair_gamma)
                 for i in range(count):
-                    species = (start + i) // groups
-                    g = start + i - species * groups
                     if n == 2:
+                        species = (start + i) // groups
+                        g = start + i - species * groups
                         sign = 1.0 - 2.0 * species
                         va = vacuum_a[segment, g]
                         vb = vacuum_b[segment, g]
                         pair_gamma[0, i] = turning_2(
-                            0.5 * (base_a[0] - base_a[1] + sign * (va[0] - va[1])),
-                            base_a[2] + sign * va[2],
-                            base_a[3] + sign * va[3],
-                            0.5 * (base_b[0] - base_b[1] + sign * (vb[0] - vb[1])),
-                            base_b[2] + sign * vb[2],
-                            base_b[3] + sign * vb[3],
+                            0.5 * (first[0] - first[1] + sign * (va[0] - va[1])),
+                            first[2] + sign * va[2],
+                            first[3] + sign * va[3],
+                            0.5 * (last[0] - last[1] + sign * (vb[0] - vb[1])),
+                            last[2] + sign * vb[2],
+                            last[3] + sign * vb[3],
                             ds[segment, m],
                         )
-                    pair = 0
-                    for k in range(n):
-                        for l in range(k + 1, n):
-                            here = populations_a[segment, m, species, g]
-                            there = populations_b[segment, m, species, g]
-                            difference = max(abs(here[l] - here[k]), abs(there[l] - there[k]))
-                            if difference > negligible * populations:
-                                weight = weight_0[segment, m] * number_weight[g] * difference
-                                total += weight
-                                if pair_gamma[pair, i] < threshold:
-                                    slow += weight
-                                smallest = min(smallest, pair_gamma[pair, i])
-                            pair += 1
+                    for pair in range(n * (n - 1) // 2):
+                        if counts[pair, i] > 0.0:
+                            total += counts[pair, i]
+                            if pair_gamma[pair, i] < threshold:
+                                slow += counts[pair, i]
+                            smallest = min(smallest, pair_gamma[pair, i])
         gamma[segment] = smallest
         fraction[segment] = slow / total if total > 0.0 else 0.0
 
@@ -317,7 +340,7 @@ def traceless_size(packed, n_flavors):
 @njit(cache=True, error_model="numpy")
 def scale_separation(
     populations,
-    direction_cosine,
+    velocity,
     weight_0,
     number_weight,
     vacuum,
@@ -334,8 +357,8 @@ def scale_separation(
 
     fraction (cell, 2): share of the phase space, weighted by weight_0 number_weight |n_k - n_l|, where a ratio exceeds
     1. smallest_gap (cell) in cm^-1. degeneracy (cell): the smallest gap over the size of H's parts, |vacuum| + |field|.
-    width (cell) in cm; removal (cell, species, group, level) in cm^-1, of a pair the mean. Other shapes, and
-    negligible, as in `adiabaticity`.
+    width (cell) in cm; removal (cell, species, group, level) in cm^-1, of a pair the mean; velocity and field as in
+    `ray_fields`. Other shapes, and negligible, as in `adiabaticity`.
     """
     n = 2 if field.shape[2] == 4 else 3
     groups = number_weight.size
@@ -352,8 +375,9 @@ def scale_separation(
         total = 0.0
         shortest = np.inf
         closest = np.inf
-        for m in range(direction_cosine.shape[1]):
-            ray_field(field[cell], direction_cosine[cell, m], n, base)
+        at = cell if velocity.shape[0] > 1 else 0
+        for m in range(velocity.shape[1]):
+            ray_field(field[cell], velocity[at, m], n, base)
             size = traceless_size(base, n)
             for start in range(0, 2 * groups, LANES):
                 if n == 3:

@@ -6,6 +6,8 @@ A perturbation exp(i K r - i sigma t) of an aligned state obeys i(d_t + mu d_r) 
     R: dD -> sum_{m,s,g} w_l (+1 nu, -1 nubar) N_g U (k o U^+ dH U) U^+,    dH = dD_0 - mu dD_1,
     k_kl = (n_k - n_l)/((h_k - h_l) - (sigma - mu K)).
 
+With directions on the whole sphere mu is the unit vector v, K and D_1 are vectors, and every symmetry is included.
+
 Zeros of det M with Im sigma > 0 are instabilities. At sigma = K = 0 M is 1 minus the Jacobian of the alignment
 (`alignment_residual.evaluate`). Perturbations that break the axial symmetry have the block
 M_T = 1 + strength sum w_0 (1 - mu^2)/2 (...). Coordinates as in `alignment_residual`. Source: S. Airen et al., JCAP 12
@@ -27,12 +29,12 @@ POINTS = 32
 
 
 @njit(cache=True, error_model="numpy")
-def level_modes(populations, direction_cosine, number_weight, vacuum, field, n_flavors, gap, difference, real, imag):
+def level_modes(populations, velocity, number_weight, vacuum, field, n_flavors, gap, difference, real, imag):
     """Modes of one cell: gap h_k - h_l < 0, difference +-N_g (n_k - n_l), and <k|T_a|l> = real + i imag, for k < l.
 
-    populations (direction, species, group, level); vacuum (group, N_f^2), field (2, N_f^2) packed, cm^-1. Out: gap and
-    difference (direction, 2 group, pair), real and imag (direction, 2 group, pair, N_f^2 - 1); neutrinos first. T_a is
-    the basis of the coordinates, Tr T_a T_b = delta_ab.
+    populations (direction, species, group, level); velocity (direction, axis); vacuum (group, N_f^2), field (1 + axes,
+    N_f^2) packed, cm^-1. Out: gap and difference (direction, 2 group, pair), real and imag (direction, 2 group, pair,
+    N_f^2 - 1); neutrinos first. T_a is the basis of the coordinates, Tr T_a T_b = delta_ab.
     """
     n = n_flavors
     groups = number_weight.size
@@ -42,8 +44,8 @@ def level_modes(populations, direction_cosine, number_weight, vacuum, field, n_f
     vector_r = np.empty((2 * groups, n, n))
     vector_i = np.empty((2 * groups, n, n))
     half = sqrt(0.5)
-    for m in range(direction_cosine.size):
-        ray_field(field, direction_cosine[m], n, base)
+    for m in range(velocity.shape[0]):
+        ray_field(field, velocity[m], n, base)
         for g in range(groups):
             for c in range(n * n):
                 packed[g, c] = base[c] + vacuum[g, c]
@@ -107,6 +109,17 @@ def transverse_vertex(weight_0, direction_cosine, vertex):
 
 
 @njit(cache=True, error_model="numpy")
+def sphere_vertex(weight_0, velocity, vertex):
+    """Vertex (direction, 4, 4) = w_0 (1, v) (1, -v): perturbations of D_0 and of the vector D_1; v (direction, 3)."""
+    for m in range(velocity.shape[0]):
+        for l in range(4):
+            left = weight_0[m] if l == 0 else weight_0[m] * velocity[m, l - 1]
+            vertex[m, l, 0] = left
+            for k in range(1, 4):
+                vertex[m, l, k] = -left * velocity[m, k - 1]
+
+
+@njit(cache=True, error_model="numpy")
 def mode_products(real, imag, even, odd):
     """Even (..., d (d + 1)/2) = Re(V_b V_a^*), a <= b, and odd (..., d (d - 1)/2) = Im(V_b V_a^*), a < b.
 
@@ -162,15 +175,13 @@ def response_factors(offset, center, shift, gap, difference, plus, minus):
 
 
 @njit(cache=True, error_model="numpy")
-def stability_matrix(
-    offset, center, wave_number, direction_cosine, gap, difference, even, odd, vertex, strength, matrix, slope
-):
+def stability_matrix(offset, center, shift, gap, difference, even, odd, vertex, strength, matrix, slope):
     """M(sigma, K) and dM/dsigma at sigma = center + offset, off all poles, into matrix and slope.
 
-    offset (point) complex; center real; K = wave_number, cm^-1; gap, difference (direction, mode), even and odd
-    (direction, mode, product) from `level_modes` and `mode_products`; vertex (direction, L, L) from `axial_vertex` or
-    `transverse_vertex`; matrix, slope (point, L d, L d) complex, d = N_f^2 - 1. A pair of levels k < l contributes
-    (k_kl + k_lk) even + i (k_kl - k_lk) odd: a product of matrices, which is left to BLAS.
+    offset (point) complex; center real; shift (direction) = v . K, cm^-1; gap, difference (direction, mode), even and
+    odd (direction, mode, product) from `level_modes` and `mode_products`; vertex (direction, L, L) from `axial_vertex`,
+    `transverse_vertex` or `sphere_vertex`; matrix, slope (point, L d, L d) complex, d = N_f^2 - 1. A pair of levels
+    k < l contributes (k_kl + k_lk) even + i (k_kl - k_lk) odd: a product of matrices, which is left to BLAS.
     """
     blocks = vertex.shape[1]
     d = matrix.shape[1] // blocks
@@ -183,9 +194,8 @@ def stability_matrix(
         count = min(POINTS, offset.size - start)
         plus = np.empty((4 * count, modes))
         minus = np.empty((4 * count, modes))
-        for m in range(direction_cosine.size):
-            shift = direction_cosine[m] * wave_number
-            response_factors(offset[start : start + count], center, shift, gap[m], difference[m], plus, minus)
+        for m in range(shift.size):
+            response_factors(offset[start : start + count], center, shift[m], gap[m], difference[m], plus, minus)
             upper = np.dot(plus, even[m])
             skewed = np.dot(minus, odd[m])
             for i in range(count):

@@ -45,6 +45,13 @@ class LevelFrame:
             np.ascontiguousarray(self.component[cells]), mixed, np.ascontiguousarray(self.projector[rows[rows >= 0]])
         )
 
+    def part(self, cells: slice) -> LevelFrame:
+        """The part for a range of cells; nothing is copied but the numbers of the projectors."""
+        rows = self.mixed[cells]
+        mixed = rows[rows >= 0]
+        first, last = (int(mixed.min()), int(mixed.max()) + 1) if mixed.size else (0, 0)
+        return LevelFrame(self.component[cells], np.where(rows >= 0, rows - first, -1), self.projector[first:last])
+
     @property
     def mixed_cells(self) -> NDArray[np.int64]:
         """Local numbers of the cells that are not flavour-locked."""

@@ -2,12 +2,14 @@
 
     populations         (cell, direction, species, group, level), species 0 = neutrinos, 1 = antineutrinos; level k
                         belongs to the ascending eigenvalues of H, levels beyond N_f are spectators
-    direction_cosine    (cell, direction); weight_0 (cell, direction)
+    velocity            (cell, direction, axis) components along the axes that the moments follow: one axis (the
+                        direction cosine; the axis may be left out) or three. One row of cells serves all cells
+    weight_0            (cell, direction)
     number_weight       (group,), cm^-3
     vacuum              (cell, group, N_f^2) packed M^2/2E in cm^-1
-    hamiltonian         (cell, 2, N_f^2) packed, cm^-1: everything else
+    hamiltonian         (cell, 1 + axes, N_f^2) packed, cm^-1: everything else
 
-    H_{m,s,g} = (+1 nu, -1 nubar) vacuum_g + hamiltonian_0 - mu_m hamiltonian_1
+    H_{m,s,g} = (+1 nu, -1 nubar) vacuum_g + hamiltonian_0 - v_m . hamiltonian_1
 
 Formulas, thresholds and limits: docs/validity.md.
 """
@@ -22,6 +24,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..flavor import check_flavor_count, flavors_of
 from ..kernels import adiabaticity as _adiabaticity
+from ..kernels import block_paths as _block_paths
 from ..kernels import crossings as _crossings
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ GAMMA_THRESHOLD = 3.0
 NEGLIGIBLE_DIFFERENCE = 1.0e-6
 #: A crossing shallower than this (smaller over larger lobe) is taken for noise of the transport.
 CROSSING_FLOOR = 1.0e-6
+#: Segments whose Hamiltonians are set up together: that bounds the memory.
+PART = 512
 #: Lobes below this share of all neutrinos of a cell are round-off.
 ROUND_OFF = 1.0e-13
 
@@ -42,31 +47,50 @@ class Points:
     """State at a number of points: cells, or the ends of segments; arrays as in the module's docstring."""
 
     populations: NDArray[np.float64]
-    direction_cosine: NDArray[np.float64]
+    velocity: NDArray[np.float64]
     vacuum: NDArray[np.float64]
     hamiltonian: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        for name in ("populations", "direction_cosine", "vacuum", "hamiltonian"):
+        for name in ("populations", "velocity", "vacuum", "hamiltonian"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=np.float64))
+        if self.velocity.ndim == 2:
+            object.__setattr__(self, "velocity", self.velocity[..., None])
         if self.vacuum.ndim != 3:
             raise ConfigurationError(f"vacuum has {self.vacuum.ndim} axes; accepted: (cell, group, N_f^2)")
         n = check_flavor_count(flavors_of(self.vacuum.shape[2]))
         cells, groups = self.vacuum.shape[:2]
-        directions = self.direction_cosine.shape[1] if self.direction_cosine.ndim == 2 else 0
+        rows, directions, axes = self.velocity.shape if self.velocity.ndim == 3 else (cells, 0, 1)
         levels = max(n, self.populations.shape[-1] if self.populations.ndim else 0)
         _check("populations", self.populations, (cells, directions, 2, groups, levels))
-        _check("direction_cosine", self.direction_cosine, (cells, directions))
-        _check("hamiltonian", self.hamiltonian, (cells, 2, n * n))
+        _check("velocity", self.velocity, (1 if rows == 1 else cells, directions, axes))
+        _check("hamiltonian", self.hamiltonian, (cells, 1 + axes, n * n))
+
+    @property
+    def n_flavors(self) -> int:
+        """Number of mixing flavours."""
+        return 2 if self.vacuum.shape[2] == 4 else 3
 
     @property
     def cells(self) -> int:
         """Number of points."""
         return int(self.vacuum.shape[0])
 
+    @property
+    def directions(self) -> int:
+        """Number of directions."""
+        return int(self.velocity.shape[1])
+
     def __getitem__(self, part: slice) -> Points:
         """Some of the points."""
-        return Points(self.populations[part], self.direction_cosine[part], self.vacuum[part], self.hamiltonian[part])
+        velocity = self.velocity if self.velocity.shape[0] == 1 and self.cells > 1 else self.velocity[part]
+        return Points(self.populations[part], velocity, self.vacuum[part], self.hamiltonian[part])
+
+    def along_rays(self) -> NDArray[np.float64]:
+        """H without its vacuum term, packed up to a multiple of the identity, (cell, direction, N_f^2)."""
+        base = np.empty((self.cells, self.directions, self.hamiltonian.shape[2]))
+        _adiabaticity.ray_fields(self.hamiltonian, self.velocity, self.n_flavors, base)
+        return base
 
 
 @dataclass(frozen=True)
@@ -135,32 +159,34 @@ def segment_adiabaticity(
     ConfigurationError
         If shapes do not fit, or a length or the threshold is not positive.
     """
-    count, directions = start.direction_cosine.shape
+    count, directions = start.cells, start.directions
     weights = np.ascontiguousarray(number_weight, dtype=np.float64)
     _check("number_weight", weights, (start.vacuum.shape[1],))
-    for name in ("populations", "direction_cosine", "vacuum", "hamiltonian"):
+    for name in ("populations", "velocity", "vacuum", "hamiltonian"):
         _check(f"end.{name}", getattr(end, name), getattr(start, name).shape)
     length = _array("ds", ds, (count, directions))
     _positive("ds", length)
     _positive("threshold", np.array([threshold], np.float64))
+    weight = _array("weight_0", weight_0, (count, directions))
     gamma, fraction = np.empty(count), np.empty(count)
-    _adiabaticity.adiabaticity(
-        start.populations,
-        start.direction_cosine,
-        start.vacuum,
-        start.hamiltonian,
-        end.populations,
-        end.direction_cosine,
-        end.vacuum,
-        end.hamiltonian,
-        _array("weight_0", weight_0, (count, directions)),
-        weights,
-        length,
-        float(threshold),
-        float(negligible),
-        gamma,
-        fraction,
-    )
+    for first in range(0, count, PART):
+        part = slice(first, first + PART)
+        here, there = start[part], end[part]
+        _adiabaticity.adiabaticity(
+            here.populations,
+            here.vacuum,
+            here.along_rays(),
+            there.populations,
+            there.vacuum,
+            there.along_rays(),
+            weight[part],
+            weights,
+            length[part],
+            float(threshold),
+            float(negligible),
+            gamma[part],
+            fraction[part],
+        )
     return Adiabaticity(gamma, fraction)
 
 
@@ -183,10 +209,11 @@ def ray_adiabaticity(
     ConfigurationError
         As `segment_adiabaticity`, or if the radii do not ascend.
     """
-    cells, directions = points.direction_cosine.shape
+    cells, directions = points.cells, points.directions
     step = np.diff(_array("radius", radius, (cells,)))
     _positive("radius step ", step)
-    slant = 0.5 * (np.abs(points.direction_cosine[1:]) + np.abs(points.direction_cosine[:-1]))
+    cosine = np.abs(np.broadcast_to(points.velocity[..., 0], (cells, directions)))
+    slant = 0.5 * (cosine[1:] + cosine[:-1])
     # A direction across the radius never arrives: its path is as long as floating point makes it.
     segments = segment_adiabaticity(
         points[:-1],
@@ -201,6 +228,70 @@ def ray_adiabaticity(
     for part in (slice(0, cells - 1), slice(1, cells)):
         gamma[part] = np.minimum(gamma[part], segments.gamma)
         fraction[part] = np.maximum(fraction[part], segments.fraction)
+    return Adiabaticity(gamma, fraction)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the cells of a block lie: what `path_adiabaticity` needs besides the state; rows are cells, then ghosts."""
+
+    neighbour: NDArray[np.int64]  #: (cell, axis, side) rows of the neighbours, the cell's own where there is none
+    distance: NDArray[np.float64]  #: (cell, axis, side) cm between the centres, infinite along unresolved axes
+    polar: NDArray[np.float64]  #: (cell, 3) r, cos theta, sin theta of the centres; (0, 3) in Cartesian coordinates
+
+
+def path_adiabaticity(
+    points: Points,
+    fields: NDArray[np.float64],
+    paths: Paths,
+    *,
+    weight_0: ArrayLike,
+    number_weight: ArrayLike,
+    threshold: float = GAMMA_THRESHOLD,
+    negligible: float = NEGLIGIBLE_DIFFERENCE,
+) -> Adiabaticity:
+    """Return gamma of every cell of a block along the straight paths of its neutrinos to the neighbours downstream.
+
+    H on a path is linear from the cell's to H_end = sum_d (t |v_d|/l_d) H_d, t = 1/sum_d |v_d|/l_d, at the same
+    direction in space (`kernels/block_paths.py`). fields (row, 4, N_f^2) is points.hamiltonian with ghost rows; the
+    populations are the cell's own.
+
+    Raises
+    ------
+    ConfigurationError
+        As `segment_adiabaticity`.
+    """
+    cells, directions, n = points.cells, points.directions, points.n_flavors
+    weights = _array("number_weight", number_weight, (points.vacuum.shape[1],))
+    weight = _array("weight_0", weight_0, (cells, directions))
+    _positive("threshold", np.array([threshold], np.float64))
+    _check("velocity", points.velocity, (1, directions, 3))
+    for name in ("neighbour", "distance"):
+        _check(name, getattr(paths, name), (cells, 3, 2))
+    gamma, fraction = np.empty(cells), np.empty(cells)
+    for first in range(0, cells, PART):
+        part = slice(first, first + PART)
+        here = points[part]
+        base = np.empty((here.cells, directions, n * n))
+        length = np.empty((here.cells, directions))
+        _block_paths.path_ends(
+            fields, points.velocity[0], paths.neighbour, paths.distance, paths.polar, first, n, base, length
+        )
+        _adiabaticity.adiabaticity(
+            here.populations,
+            here.vacuum,
+            here.along_rays(),
+            here.populations,
+            here.vacuum,
+            base,
+            weight[part],
+            weights,
+            length,
+            float(threshold),
+            float(negligible),
+            gamma[part],
+            fraction[part],
+        )
     return Adiabaticity(gamma, fraction)
 
 
@@ -223,7 +314,7 @@ def scale_separation(
     ConfigurationError
         If shapes do not fit, a width is not positive, or a removal is negative.
     """
-    cells, directions = points.direction_cosine.shape
+    cells, directions = points.cells, points.directions
     groups, levels = points.populations.shape[3:]
     weights = _array("number_weight", number_weight, (groups,))
     widths = _array("width", width, (cells,))
@@ -239,7 +330,7 @@ def scale_separation(
     gap, degeneracy = np.empty(cells), np.empty(cells)
     _adiabaticity.scale_separation(
         points.populations,
-        points.direction_cosine,
+        points.velocity,
         _array("weight_0", weight_0, (cells, directions)),
         weights,
         points.vacuum,
@@ -258,10 +349,10 @@ def scale_separation(
 def angular_crossings(
     occupation: ArrayLike, weight_0: ArrayLike, number_weight: ArrayLike, floor: float = CROSSING_FLOOR
 ) -> Crossings:
-    """Depth min(I_+, I_-)/max(I_+, I_-) of G(mu) = sum_g N_g (f_e - f_x - fbar_e + fbar_x), I_+- = int max(+-G, 0) dmu.
+    """Depth min(I_+, I_-)/max(I_+, I_-) of G(v) = sum_g N_g (f_e - f_x - fbar_e + fbar_x), I_+- = int max(+-G, 0) dv.
 
-    Against both heavy flavours x. occupation (cell, direction, species, group, flavour 3): the diagonals of the
-    density matrices.
+    Over all directions, against both heavy flavours x. occupation (cell, direction, species, group, flavour 3): the
+    diagonals of the density matrices.
 
     Raises
     ------

@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..block_mesh import BlockMesh
 from ..errors import ConvergenceError
 from ..fields import Field
 from ..kernels.collisions import DIAGONAL
-from .measures import (
-    GAMMA_THRESHOLD,
-    Points,
-    angular_crossings,
-    ray_adiabaticity,
-    scale_separation,
-    segment_adiabaticity,
-)
-from .stability import BLOCKS, growth_rate, linearise
+from .measures import GAMMA_THRESHOLD, Points, angular_crossings, scale_separation, segment_adiabaticity
+from .stability import ACCURACY, growth_rate, linearise
+from .surroundings import BlockSurroundings, RadialSurroundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..options import ValidityOptions
+    from ..parallel.block_decomposition import BlockDecomposition
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
     from ..physics.collisions import CollisionOperator
     from ..physics.levels import LevelFrame
+    from .stability import LevelModes
 
 #: Growth below this fraction of the threshold over the radius is not looked for.
 SLOWEST = 0.25
@@ -36,6 +33,8 @@ SLOWEST = 0.25
 LARGEST_CONDITION = 1.0e10
 #: Levels nearer than this fraction of |H| count as degenerate.
 SMALLEST_DISTANCE = 1.0e-6
+#: Cells whose projectors are taken up together in the search for crossings: that bounds the memory.
+CROSSING_PART = 32
 #: Self-interaction over vacuum frequency from which modes act together.
 COLLECTIVE = 0.1
 #: rad; an axis of charges at a larger angle to H without self-interaction is not conserved.
@@ -64,10 +63,7 @@ class Mixing(Protocol):
 
     locked: NDArray[np.bool_]
     far: NDArray[np.bool_]
-    weight_0: NDArray[np.float64]
-    weight_1: NDArray[np.float64]
-    cosine: NDArray[np.float64]
-    number_weight: NDArray[np.float64]
+    medium: Any  #: weights (cell, order, direction) and velocities (cell, direction, axis); one row: of all cells
     hamiltonian: Any
 
     @property
@@ -91,7 +87,7 @@ class Mixing(Protocol):
         ...
 
     def effective_hamiltonian(self, moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Vacuum term (cell, group, N_f^2) and the rest (cell, 2, N_f^2), cm^-1."""
+        """Vacuum term (cell, group, N_f^2) and the rest (cell, 1 + axes, N_f^2), cm^-1."""
         ...
 
     def conditions(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,7 +111,7 @@ class Mixing(Protocol):
 class Validity:
     """Measures of this rank's cells, (cell,) each."""
 
-    gamma: NDArray[np.float64]  #: smallest adiabaticity along rays
+    gamma: NDArray[np.float64]  #: smallest adiabaticity on the way to the neighbours
     gamma_time: NDArray[np.float64]  #: smallest adiabaticity of the last step, infinite without one
     fraction: NDArray[np.float64]  #: share of phase space that is not adiabatic
     crossing_ratio: NDArray[np.float64]  #: largest t_osc/t_cell
@@ -123,8 +119,10 @@ class Validity:
     degeneracy: NDArray[np.float64]  #: smallest gap over |H|
     condition: NDArray[np.float64]  #: of the Newton matrix
     depth: NDArray[np.float64]  #: of angular crossings, the deeper of the two heavy flavours
-    growth: NDArray[np.float64]  #: (cell, 2) cm^-1, of axially symmetric perturbations and of others; NaN: not computed
-    e_folds: NDArray[np.float64]  #: (cell, 2) accumulated along outward rays
+    growth: NDArray[np.float64]  #: (cell, symmetry) cm^-1; NaN: not computed
+    e_folds: NDArray[np.float64]  #: (cell, symmetry) accumulated on the way of the neutrinos
+    symmetries: str  #: of which perturbations
+    way: str  #: along which e-folds are accumulated
     flags: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     share: dict[str, NDArray[np.float64]] = field(default_factory=dict)  #: phase space concerned, where it is known
 
@@ -143,13 +141,11 @@ class Validity:
         made = [
             Field(f"validity/{name}", values, ("cell",), unit, words) for name, (unit, words, values) in scalars.items()
         ]
-        growing = "of axially symmetric perturbations and of those that break the symmetry"
+        growing = f"growth of {self.symmetries}"
         axes = ("cell", "symmetry")
         made += [
-            Field(
-                "validity/growth", np.nan_to_num(self.growth, nan=-1.0), axes, "1/cm", f"growth {growing}, -1: unknown"
-            ),
-            Field("validity/e_folds", self.e_folds, axes, "1", f"growth {growing} accumulated along outward rays"),
+            Field("validity/growth", np.nan_to_num(self.growth, nan=-1.0), axes, "1/cm", f"{growing}, -1: unknown"),
+            Field("validity/e_folds", self.e_folds, axes, "1", f"{growing} accumulated along {self.way}"),
         ]
         return made + [
             Field(
@@ -160,16 +156,21 @@ class Validity:
                 f"1 where {words}",
             )
             for name, words in FLAGS.items()
+            if name in self.flags
         ]
 
 
 class ValidityMonitor:
     """Measures the assumptions of local mixing equilibrium on this rank's cells."""
 
-    def __init__(self, phase_space: PhaseSpace, decomposition: Decomposition, options: ValidityOptions) -> None:
-        self.phase_space, self.decomposition, self.options = phase_space, decomposition, options
-        self._growth = np.full((decomposition.size, len(BLOCKS)), np.nan)
-        self._e_folds = np.zeros((decomposition.size, len(BLOCKS)))
+    def __init__(
+        self, phase_space: PhaseSpace, decomposition: Decomposition | BlockDecomposition, options: ValidityOptions
+    ) -> None:
+        self.phase_space, self.options = phase_space, options
+        self.decomposition: Any = decomposition
+        kind: Any = BlockSurroundings if isinstance(phase_space.mesh, BlockMesh) else RadialSurroundings
+        self.surroundings: RadialSurroundings | BlockSurroundings = kind(phase_space, decomposition)
+        self._growth = np.full((decomposition.size, self.surroundings.symmetries), np.nan)
         self.last: Validity | None = None
 
     def measure(
@@ -185,30 +186,31 @@ class ValidityMonitor:
         stability: bool = False,
     ) -> Validity:
         """Measure a state (collective). before: vacuum and fields of H a step of `length` = c dt earlier."""
-        dec, mesh = self.decomposition, self.phase_space.mesh
+        around = self.surroundings
+        cells, directions = populations.shape[:2]
         populations = np.ascontiguousarray(populations)
         vacuum, fields = mixing.effective_hamiltonian(moments)
-        points = Points(populations, mixing.cosine, vacuum, fields)
-        weight, number = np.abs(mixing.weight_0), self.phase_space.number_weight
-        gamma, fraction = self._along_rays(points, weight, mixing)
-        gamma_time = np.full(dec.size, np.inf)
+        velocity, number = mixing.medium.velocity, self.phase_space.number_weight
+        points = Points(populations, velocity, vacuum, fields)
+        weight = np.ascontiguousarray(np.broadcast_to(np.abs(mixing.medium.weight[:, 0]), (cells, directions)))
+        along = around.along_paths(points, weight, mixing)
+        gamma, fraction = along.gamma, along.fraction
+        gamma_time = np.full(cells, np.inf)
         if before is not None:
-            earlier = Points(populations, mixing.cosine, *before)
-            path = np.full(mixing.cosine.shape, length)
+            earlier = Points(populations, velocity, *before)
+            path = np.full((cells, directions), length)
             turned = segment_adiabaticity(earlier, points, weight_0=weight, number_weight=number, ds=path)
             gamma_time, fraction = turned.gamma, np.maximum(fraction, turned.fraction)
         removal = collisions.transport_opacity(frame)
         scales = scale_separation(
-            points, weight_0=weight, number_weight=number, width=mesh.width[dec.cells], removal=np.abs(removal)
+            points, weight_0=weight, number_weight=number, width=around.width, removal=np.abs(removal)
         )
-        crossings = angular_crossings(occupations(populations, frame), weight, number)
+        depth, crossed = self._crossings(populations, weight, frame)
         if stability:
-            self._growth = self._rates(points, mixing, removal)
+            self._growth = self._rates(points, weight, crossed, mixing, removal)
         known = np.where(np.isfinite(self._growth), self._growth, 0.0)
-        own = np.cumsum(known * mesh.width[dec.cells][:, None], axis=0)
-        before_me = dec.comm.exscan(own[-1]) if dec.comm.size > 1 else None
-        self._e_folds = own if before_me is None else own + before_me
-        grown = (self._e_folds > self.options.e_folds) & (known > 0.0)
+        e_folds = around.e_folds(known, populations)
+        grown = (e_folds > self.options.e_folds) & (known > 0.0)
         condition = mixing.conditions(populations, moments)
         frequency = np.abs(mixing.hamiltonian.vacuum).max()
         self_interaction = mixing.hamiltonian.strength * np.linalg.norm(moments, axis=(1, 2))
@@ -224,9 +226,11 @@ class ValidityMonitor:
             collision_ratio=scales.collision,
             degeneracy=scales.degeneracy,
             condition=condition,
-            depth=crossings.depth.max(axis=1),
+            depth=depth,
             growth=self._growth.copy(),
-            e_folds=self._e_folds.copy(),
+            e_folds=e_folds,
+            symmetries=around.symmetry_words,
+            way=around.way,
         )
         validity.flags = {
             "not adiabatic": (np.minimum(gamma, gamma_time) < GAMMA_THRESHOLD) & free,
@@ -235,14 +239,15 @@ class ValidityMonitor:
             "nearly degenerate": (scales.degeneracy < SMALLEST_DISTANCE) & free,
             "ill-conditioned": ~(condition < LARGEST_CONDITION),
             "several solutions": mixing.roots(populations, moments),
-            "angular crossing": crossings.crossed.any(axis=1),
+            "angular crossing": crossed,
             "unstable": grown[:, 0],
-            "axially unstable": grown[:, 1],
             "charge not conserved": collective & mixing.charged & (mixing.charge_angle > LARGEST_ANGLE),
             "charge not held": collective & ~mixing.charged & small,
             "far start": mixing.far,
             "no solution": np.asarray(mixing.failed),
         }
+        if self.surroundings.symmetries > 1:
+            validity.flags["axially unstable"] = grown[:, 1]
         validity.share = {
             "not adiabatic": fraction,
             "oscillation slower than transport": scales.crossing_fraction,
@@ -251,72 +256,76 @@ class ValidityMonitor:
         self.last = validity
         return validity
 
-    def _along_rays(
-        self, points: Points, weight: NDArray[np.float64], mixing: Mixing
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Adiabaticity along rays, with the cells of other ranks next to this one's, region by region."""
-        dec = self.decomposition
-        arrays = (points.populations, points.direction_cosine, points.vacuum, points.hamiltonian)
-        around = Points(*(dec.padded(x) for x in arrays))
-        weights, center = dec.padded(weight), self.phase_space.mesh.center
-        ends = {0, *mixing.region_faces(), dec.total}
-        gamma, fraction = np.full(dec.size, np.inf), np.zeros(dec.size)
-        for part in mixing.region_slices():
-            # the neighbour on another rank belongs to this region unless the region ends at the rank's end
-            low = part.start - (dec.start + part.start not in ends)
-            high = part.stop + (dec.start + part.stop not in ends)
-            chosen = slice(low + 1, high + 1)
-            found = ray_adiabaticity(
-                around[chosen],
-                center[dec.start + low : dec.start + high],
-                weight_0=weights[chosen],
-                number_weight=self.phase_space.number_weight,
+    def _crossings(
+        self, populations: NDArray[np.float64], weight: NDArray[np.float64], frame: LevelFrame
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Depth of the deeper of the two crossings, and whether there is one, (cell,) each."""
+        depth, crossed = np.zeros(weight.shape[0]), np.zeros(weight.shape[0], dtype=bool)
+        for first in range(0, weight.shape[0], CROSSING_PART):
+            part = slice(first, min(first + CROSSING_PART, weight.shape[0]))
+            found = angular_crossings(
+                occupations(populations[part], frame.part(part)), weight[part], self.phase_space.number_weight
             )
-            inside = slice(part.start - low, part.stop - low)
-            gamma[part], fraction[part] = found.gamma[inside], found.fraction[inside]
-        return gamma, fraction
+            depth[part], crossed[part] = found.depth.max(axis=1), found.crossed.any(axis=1)
+        return depth, crossed
 
-    def _rates(self, points: Points, mixing: Mixing, removal: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Growth of homogeneous perturbations in a sample of cells, (cell, 2); between two samples the larger one.
+    def _rates(
+        self,
+        points: Points,
+        weight: NDArray[np.float64],
+        crossed: NDArray[np.bool_],
+        mixing: Mixing,
+        removal: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Growth of perturbations, (cell, symmetry) cm^-1, from a sample of cells of each chain (collective).
 
-        Collisions damp a coherence at the mean rate of its flavours; the mean over what could mix is taken off.
+        A chain is a sequence of cells of which each resembles the next; between two samples the larger rate counts. The
+        samples are shared out over the ranks. Collisions damp a coherence at the mean rate of its flavours; the mean
+        over what could mix is taken off.
         """
-        dec, mesh = self.decomposition, self.phase_space.mesh
-        asked = min(self.options.stability_cells, dec.total)
-        sample = np.unique(np.round(np.linspace(0, dec.total - 1, asked)).astype(np.int64))
-        mine = sample[(sample >= dec.start) & (sample < dec.stop)]
-        found = np.full((mine.size, len(BLOCKS)), np.nan)
-        for index, cell in enumerate(mine):
-            i = int(cell - dec.start)
-            modes = linearise(
-                points.populations[i],
-                weight_0=mixing.weight_0[i],
-                weight_1=mixing.weight_1[i],
-                direction_cosine=mixing.cosine[i],
-                number_weight=self.phase_space.number_weight,
-                vacuum=points.vacuum[i],
-                hamiltonian=points.hamiltonian[i],
-                strength=mixing.hamiltonian.strength,
-            )
-            # slower than a fraction of the threshold over the size of the system does not matter
-            size = float(mesh.center[cell]) if mesh.geometry == "spherical" else float(mesh.face[-1] - mesh.face[0])
-            could_mix = self.phase_space.number_weight * np.einsum(
-                "m,msg->sg", np.abs(mixing.weight_0[i]), np.ptp(points.populations[i], axis=3)
-            )
+        dec, around, number = self.decomposition, self.surroundings, self.phase_space.number_weight
+        chains = around.chains(points.populations, crossed)
+        samples = _samples([chain.size for chain in chains], self.options.stability_cells)
+        wanted = np.concatenate([chain[at] for chain, at in zip(chains, samples, strict=True)])
+        mine = {int(cell): i for i, cell in enumerate(dec.numbers)}
+        sent: list[list[tuple[int, dict[str, Any], float, float]]] = [[] for _ in range(dec.comm.size)]
+        for index, cell in enumerate(wanted):
+            i = mine.get(int(cell))
+            if i is None:
+                continue
+            could_mix = number * np.einsum("m,msg->sg", weight[i], np.ptp(points.populations[i], axis=3))
             damping = float((could_mix * removal[i].mean(axis=2)).sum() / max(could_mix.sum(), 1.0e-300))
-            floor = SLOWEST * self.options.e_folds / max(size, float(mesh.width[cell])) + damping
-            for block, name in enumerate(BLOCKS):
-                if modes.bound(name) <= floor:
-                    found[index, block] = 0.0
-                    continue
-                # a contour that cannot be resolved says nothing
-                with suppress(ConvergenceError):
-                    found[index, block] = max(growth_rate(modes, 0.0, floor, name).growth - damping, 0.0)
-        cells, rates = dec.gather(mine), dec.gather(found)
-        own = np.arange(dec.start, dec.stop)
-        right = np.clip(np.searchsorted(cells, own), 0, cells.size - 1)
-        left = np.clip(right - (cells[right] > own), 0, cells.size - 1)
-        larger: NDArray[np.float64] = np.fmax(rates[left], rates[right])
+            # slower than a fraction of the threshold over the size of the system does not matter
+            floor = SLOWEST * self.options.e_folds / float(around.size[i]) + damping
+            row = 0 if mixing.medium.weight.shape[0] == 1 else i
+            state = {
+                "populations": points.populations[i],
+                "vacuum": points.vacuum[i],
+                "hamiltonian": points.hamiltonian[i],
+                **around.directions(mixing.medium.weight[row], mixing.medium.velocity[row]),
+            }
+            sent[index % dec.comm.size].append((index, state, floor, damping))
+        received = sent if dec.comm.size == 1 else dec.comm.alltoall(sent)
+        found = np.full((wanted.size, around.symmetries), np.nan)
+        for index, state, floor, damping in (job for part in received for job in part):
+            modes = linearise(**state, number_weight=number, strength=mixing.hamiltonian.strength)
+            for column, (name, waves) in enumerate(around.waves(modes).items()):
+                found[index, column] = _growth(modes, name, waves, floor, damping)
+        # of each sample one rank knows the rate
+        every = np.stack(dec.comm.allgather(found)) if dec.comm.size > 1 else found[None]
+        found = np.fmax.reduce(every, axis=0)
+        rates = np.full((dec.total, around.symmetries), np.nan)
+        done = 0
+        for chain, at in zip(chains, samples, strict=True):
+            if at.size == 0:
+                continue
+            known = found[done : done + at.size]
+            done += at.size
+            own = np.arange(chain.size)
+            right = np.clip(np.searchsorted(at, own), 0, at.size - 1)
+            left = np.clip(right - (at[right] > own), 0, at.size - 1)
+            rates[chain] = np.fmax(known[left], known[right])
+        larger: NDArray[np.float64] = rates[dec.numbers]
         return larger
 
     def summary(self) -> tuple[dict[str, float], list[str]]:
@@ -326,33 +335,63 @@ class ValidityMonitor:
         comm, total = self.decomposition.comm, self.decomposition.total
         last, numbers, lines = self.last, {}, []
         volume = self.phase_space.mesh.volume[self.decomposition.cells]
+        gather = self.decomposition.gather
         for name, words in FLAGS.items():
+            if name not in last.flags:
+                continue
             flagged = last.flags[name]
             count = int(comm.allreduce(int(flagged.sum())))
             numbers[f"cells {name}"] = float(count)
             if not count:
                 continue
-            radii = self.phase_space.mesh.center[self.decomposition.cells][flagged]
-            low = min(comm.allgather(float(radii.min(initial=np.inf))))
-            high = max(comm.allgather(float(radii.max(initial=-np.inf))))
-            text = f"{words}: {count} of {total} cells, r = {low:.4g} to {high:.4g} cm"
+            text = f"{words}: {count} of {total} cells, {self.surroundings.place(flagged)}"
             if name in last.share:
-                share = last.share[name]
-                part = comm.allreduce(float((share * volume)[flagged].sum()))
-                whole = comm.allreduce(float(volume[flagged].sum()))
+                # in the order of the mesh: the same sum on any number of ranks
+                weighted = np.stack([last.share[name] * volume, volume], axis=1) * flagged[:, None]
+                part, whole = (float(x) for x in gather(weighted).sum(axis=0))
                 numbers[f"share {name}"] = part / whole
                 text += f", {100.0 * part / whole:.2g} % of their phase space"
             lines.append(text)
-        for name, reduce, values in (
-            ("smallest gamma", min, np.minimum(last.gamma, last.gamma_time)),
-            ("largest t_osc over t_cell", max, last.crossing_ratio),
-            ("largest t_osc over t_collision", max, last.collision_ratio),
-            ("largest condition", max, last.condition),
-            ("largest depth of a crossing", max, last.depth),
-            ("largest e-folds", max, last.e_folds[:, 0]),
+        smallest = min(comm.allgather(float(np.minimum(last.gamma, last.gamma_time).min(initial=np.inf))))
+        numbers["smallest gamma"] = smallest
+        for name, values in (
+            ("largest t_osc over t_cell", last.crossing_ratio),
+            ("largest t_osc over t_collision", last.collision_ratio),
+            ("largest condition", last.condition),
+            ("largest depth of a crossing", last.depth),
+            ("largest e-folds", last.e_folds[:, 0]),
         ):
-            numbers[name] = float(reduce(comm.allgather(float(reduce(values)))))
+            numbers[name] = max(comm.allgather(float(values.max(initial=0.0))))
         return numbers, lines
+
+
+def _samples(lengths: list[int], asked: int) -> list[NDArray[np.int64]]:
+    """Positions in each chain, evenly spread, ends included; chains share what is asked for, the first ones more."""
+    wanted = np.zeros(len(lengths), dtype=np.int64)
+    left = min(asked, sum(lengths))
+    while left:
+        for chain, length in enumerate(lengths):
+            if left and wanted[chain] < length:
+                wanted[chain] += 1
+                left -= 1
+    return [
+        np.unique(np.round(np.linspace(0, length - 1, int(count))).astype(np.int64))
+        for length, count in zip(lengths, wanted, strict=True)
+    ]
+
+
+def _growth(modes: LevelModes, block: str, waves: NDArray[np.float64], floor: float, damping: float) -> float:
+    """The largest growth over some wave numbers less the damping, 0 if below the floor, NaN if it cannot be told."""
+    if modes.bound(block) <= floor:
+        return 0.0
+    best, told = 0.0, False
+    for wave in waves:
+        # a contour that cannot be resolved says nothing
+        with suppress(ConvergenceError):
+            level = max(floor, (1.0 + ACCURACY) * best)
+            best = max(best, growth_rate(modes, wave, level, block).growth)
+            told = True
+    return max(best - damping, 0.0) if told else np.nan
 
 
 def occupations(populations: NDArray[np.float64], frame: LevelFrame) -> NDArray[np.float64]:
@@ -365,9 +404,9 @@ def occupations(populations: NDArray[np.float64], frame: LevelFrame) -> NDArray[
             for level, component in enumerate(frame.component[pure[0], species]):
                 out[pure, :, species, :, component] = populations[pure, :, species, :, level]
     mixed = frame.mixed_cells
-    out[mixed] = np.einsum(
-        "cmsgk,cmsgki->cmsgi", populations[mixed], frame.projector[frame.mixed[mixed]][..., :DIAGONAL]
-    )
+    occupied, projector = populations[mixed], frame.projector[frame.mixed[mixed]][..., :DIAGONAL]
+    # level by level: the order of the sum does not depend on the number of cells
+    out[mixed] = sum(occupied[..., k, None] * projector[..., k, :] for k in range(occupied.shape[-1]))
     return out
 
 

@@ -7,20 +7,22 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from misci_transport.flavor import MixingParameters, pack, unpack
-from misci_transport.kernels.adiabaticity import adiabaticity, scale_separation, turning_2
+from misci_transport.kernels.adiabaticity import adiabaticity, ray_fields, scale_separation, turning_2
 
 
 def run_adiabaticity(populations, cosine, vacuum, field_a, field_b, ds=1.0, threshold=3.0, weight_0=None):
     """One segment; the same populations, directions and vacuum at both ends."""
     directions, _, groups, _ = populations.shape
     weight_0 = np.ones(directions) if weight_0 is None else weight_0
-    end = [array[None].copy() for array in (populations, cosine, vacuum)]
+    n = 2 if field_a.shape[1] == 4 else 3
+    ends = []
+    for field in (field_a, field_b):
+        base = np.empty((1, directions, n * n))
+        ray_fields(field[None], cosine[None, :, None], n, base)
+        ends += [populations[None].copy(), vacuum[None].copy(), base]
     gamma, fraction = np.empty(1), np.empty(1)
     adiabaticity(
-        *end,
-        field_a[None],
-        *end,
-        field_b[None],
+        *ends,
         weight_0[None],
         np.ones(groups),
         np.full((1, directions), ds),
@@ -175,7 +177,7 @@ def test_scales_against_lapack(n):
     ratio, fraction, gap, degeneracy = np.empty((cells, 2)), np.empty((cells, 2)), np.empty(cells), np.empty(cells)
     scale_separation(
         populations,
-        cosine,
+        cosine[..., None],
         weight_0,
         number_weight,
         vacuum,

@@ -42,8 +42,8 @@ def matrices(cell, offset, wave_number=0.0, center=0.0, blocks=AXIAL):
     gap = np.empty((directions, 2 * groups, pairs))
     difference, real = np.empty_like(gap), np.empty((*gap.shape, d))
     imag = np.empty_like(real)
-    arguments = [cell[name] for name in ("populations", "cosine", "number_weight", "vacuum", "field")]
-    level_modes(*arguments, n, gap, difference, real, imag)
+    arguments = [cell[name] for name in ("number_weight", "vacuum", "field")]
+    level_modes(cell["populations"], cell["cosine"][:, None], *arguments, n, gap, difference, real, imag)
     even, odd = np.empty((gap.size, d * (d + 1) // 2)), np.empty((gap.size, d * (d - 1) // 2))
     mode_products(real.reshape(-1, d), imag.reshape(-1, d), even, odd)
     vertex = np.empty((directions, blocks, blocks))
@@ -57,7 +57,7 @@ def matrices(cell, offset, wave_number=0.0, center=0.0, blocks=AXIAL):
     flat = [array.reshape(directions, gap[0].size, -1) for array in (even, odd)]
     modes = [array.reshape(directions, -1) for array in (gap, difference)]
     stability_matrix(
-        offset, center, wave_number, cell["cosine"], *modes, *flat, vertex, cell["strength"], matrix, slope
+        offset, center, wave_number * cell["cosine"], *modes, *flat, vertex, cell["strength"], matrix, slope
     )
     return matrix, slope
 

@@ -100,9 +100,9 @@ def test_refusals_name_the_value():
     points = falling_matter([1.0, 2.0])
     common = {"weight_0": np.ones((2, 2)), "number_weight": np.ones(1)}
     with pytest.raises(ConfigurationError, match=r"vacuum has 2 axes"):
-        Points(points.populations, points.direction_cosine, points.vacuum[0], points.hamiltonian)
+        Points(points.populations, points.velocity, points.vacuum[0], points.hamiltonian)
     with pytest.raises(ConfigurationError, match=r"hamiltonian has shape \(1, 2, 4\); accepted: \(2, 2, 4\)"):
-        Points(points.populations, points.direction_cosine, points.vacuum, points.hamiltonian[:1])
+        Points(points.populations, points.velocity, points.vacuum, points.hamiltonian[:1])
     with pytest.raises(ConfigurationError, match=r"radius step \[0\] is -1.0; accepted: above 0"):
         ray_adiabaticity(points, [1.0, 0.0], **common)
     with pytest.raises(ConfigurationError, match="threshold"):

@@ -8,10 +8,12 @@ from scipy.optimize import root
 
 from misci_transport.errors import ConfigurationError, ConvergenceError
 from misci_transport.flavor import unpack
+from misci_transport.sphere import SphereQuadrature
 from misci_transport.validity import stability
 from misci_transport.validity.stability import (
     AXIAL,
     BLOCKS,
+    SPHERE,
     TRANSVERSE,
     cell_growth,
     e_folds,
@@ -19,6 +21,7 @@ from misci_transport.validity.stability import (
     linearise,
     unstable_modes,
     wave_numbers,
+    wave_vectors,
 )
 
 
@@ -277,3 +280,164 @@ def test_refuses_what_does_not_fit():
             unstable_modes(modes, 0.0, floor)
     with pytest.raises(ConfigurationError, match="'radial'; accepted: axial, transverse"):
         growth_rate(modes, 0.0, 1e-3, "radial")
+
+
+def sphere_state(velocity, weight_0, neutrinos, antineutrinos, omega=0.0, strength=1.0, matter=0.0):
+    """As `flavor_state`, with unit vectors (direction, 3)."""
+    velocity, weight_0 = np.asarray(velocity, float), np.asarray(weight_0, float)
+    electrons = np.stack([np.asarray(neutrinos, float), np.asarray(antineutrinos, float)], axis=1)
+    lepton = weight_0 * (electrons[:, 0] - electrons[:, 1])
+    hamiltonian = np.zeros((4, 4))
+    hamiltonian[0, 0] = strength * np.sum(lepton) + matter
+    hamiltonian[1:, 0] = strength * lepton @ velocity
+    vacuum = 0.5 * omega * np.array([[1.0, -1.0, 1e-9, 0.0]])
+    populations = np.zeros((weight_0.size, 2, 1, 3))
+    for species, sign in ((0, 1.0), (1, -1.0)):
+        gap = sign * omega + hamiltonian[0, 0] - velocity @ hamiltonian[1:, 0]
+        populations[np.arange(weight_0.size), species, 0, (gap > 0.0).astype(int)] = electrons[:, species]
+    return linearise(
+        populations,
+        weight_0=weight_0,
+        velocity=velocity,
+        number_weight=np.ones(1),
+        vacuum=vacuum,
+        hamiltonian=hamiltonian,
+        strength=strength,
+    )
+
+
+def rotation(seed):
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    return q * np.sign(np.linalg.det(q))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_beams_in_any_direction(seed):
+    # the beams of `test_two_beams` along any axis; K across the beams does nothing
+    turn = rotation(seed)
+    v = np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]]) @ turn.T
+    modes = sphere_state(v, [1.0, 1.0], [0.0, 1.0], [0.6, 0.0], strength=0.5)
+    a, b = 0.6, 1.0
+    for k in (0.5, 0.5 * (a + b), 1.3):
+        square = 4.0 * k * (a + b) - 4.0 * k**2 - (a - b) ** 2
+        expected = 0.5 * np.sqrt(max(square, 0.0))
+        assert growth_rate(modes, turn @ [0.0, 0.0, k], 1e-4).growth == pytest.approx(expected, rel=1e-8)
+        assert growth_rate(modes, turn @ [0.7, -0.2, k], 1e-4).growth == pytest.approx(expected, rel=1e-8)
+    # the list of the default has a wave vector with the largest growth nearby
+    best = cell_growth(modes, 1e-4)
+    assert best.block == SPHERE
+    assert 0.9 * np.sqrt(a * b) < best.growth <= np.sqrt(a * b) * (1.0 + 1e-9)
+    assert wave_vectors(modes).shape == (10, 3)
+
+
+def test_beams_at_an_angle():
+    # nu and nubar with v_1 . v_2 = c: (sigma - v_1 . K + a (1 - c)) (sigma - v_2 . K - b (1 - c)) + a b (1 - c)^2 = 0;
+    # the growth at v_1 . K = -v_2 . K = k is that of opposite beams with strength (1 - c)/2 and K = k
+    for c in (-1.0, 0.0, 0.5):
+        v = np.array([[1.0, 0.0, 0.0], [c, np.sqrt(1.0 - c * c), 0.0]])
+        modes = sphere_state(v, [1.0, 1.0], [1.0, 0.0], [0.0, 0.6], strength=0.5)
+        a, b = 0.3 * (1.0 - c), 0.5 * (1.0 - c)
+        k = 0.5 * (a + b)
+        # the plane of the beams contains K with v_1 . K = -v_2 . K = k
+        wave = np.linalg.lstsq(v, np.array([k, -k]), rcond=None)[0]
+        assert growth_rate(modes, wave, 1e-5).growth == pytest.approx(np.sqrt(a * b), rel=1e-8)
+
+
+def test_the_sphere_holds_both_blocks():
+    """An isotropic gas: three equal fluxes at the rate of the transverse block, and the bipolar mode of D_0."""
+    angles = SphereQuadrature.lebedev(5)
+    one = np.ones(angles.size)
+    cosine, weight = np.polynomial.legendre.leggauss(4)
+    for omega in (-1.0, 1.0):
+        flat = flavor_state(cosine, weight, np.ones(4), 0.7 * np.ones(4), omega, 5.0)
+        full = sphere_state(angles.direction, angles.weight, one, 0.7 * one, omega, 5.0)
+        rates = [growth_rate(flat, 0.0, 1e-3, block).growth for block in BLOCKS]
+        counts = [unstable_modes(flat, 0.0, 1e-2, block) for block in BLOCKS]
+        assert growth_rate(full, np.zeros(3), 1e-3).growth == pytest.approx(max(rates), rel=1e-7)
+        # the transverse block has two polarisations
+        assert unstable_modes(full, np.zeros(3), 1e-2) == counts[0] + 2 * counts[1] > 0
+
+
+def test_an_axially_breaking_mode_needs_no_assumption():
+    """A state that is symmetric about the radius: the sphere's growth is the larger of the two blocks."""
+    angles = SphereQuadrature.product(6, 4)
+    mu, v = angles.direction[::4, 0], angles.direction
+    weight = 4.0 * angles.weight[::4]
+    electron, anti = 1.0 + 0.3 * mu, 0.8 + 0.5 * mu
+    flat = flavor_state(mu, weight, electron, anti, -1.0, 3.0)
+    full = sphere_state(v, angles.weight, np.repeat(electron, 4), np.repeat(anti, 4), -1.0, 3.0)
+    rates = [growth_rate(flat, 0.3, 1e-3, block).growth for block in BLOCKS]
+    assert rates[1] > 0.0
+    assert growth_rate(full, np.array([0.3, 0.0, 0.0]), 1e-3).growth == pytest.approx(max(rates), rel=1e-7)
+    # turned as a whole, with K, nothing changes
+    turn = rotation(3)
+    turned = sphere_state(v @ turn.T, angles.weight, np.repeat(electron, 4), np.repeat(anti, 4), -1.0, 3.0)
+    assert growth_rate(turned, turn @ [0.3, 0.0, 0.0], 1e-3).growth == pytest.approx(max(rates), rel=1e-7)
+    drift, fast, slow = full.collective
+    np.testing.assert_allclose(turned.collective[0], turn @ drift, atol=1e-12)
+    np.testing.assert_allclose(turned.collective[1:], (fast, slow), rtol=1e-10)
+    assert full.drift == pytest.approx(flat.drift, rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_sphere_against_dense_eigenvalues(n):
+    rng = np.random.default_rng(n)
+    groups, directions = 2, 4
+    for _ in range(2):
+        v = rng.normal(size=(directions, 3))
+        v /= np.linalg.norm(v, axis=1, keepdims=True)
+        state = {
+            "populations": rng.uniform(size=(directions, 2, groups, 3)),
+            "weight_0": rng.uniform(0.2, 1.0, directions),
+            "velocity": v,
+            "number_weight": rng.uniform(0.1, 1.0, groups),
+            "vacuum": 0.1 * rng.normal(size=(groups, n * n)),
+            "hamiltonian": rng.normal(size=(4, n * n)),
+            "strength": 2.0,
+        }
+        wave = 0.5 * rng.normal(size=3)
+        growth = np.sort(dense_sphere(state, wave).imag)[::-1]
+        modes = linearise(**state)
+        for floor in (1e-1, 1e-2):
+            assert unstable_modes(modes, wave, floor) == np.count_nonzero(growth > floor)
+        assert growth_rate(modes, wave, 1e-3).growth == pytest.approx(growth[0], rel=1e-6)
+
+
+def dense_sphere(state, wave):
+    """All sigma of sigma d_rho = v . K d_rho + [H, d_rho] + [dH, rho], dH = strength (dD_0 - v . dD_1), by LAPACK."""
+    v, groups = state["velocity"], state["number_weight"].size
+    n = 2 if state["vacuum"].shape[1] == 4 else 3
+    field = unpack(state["hamiltonian"])
+    h = np.zeros((v.shape[0], 2, groups, n, n), complex)
+    rho = np.zeros_like(h)
+    for m in range(v.shape[0]):
+        for species, sign in ((0, 1.0), (1, -1.0)):
+            for g in range(groups):
+                h[m, species, g] = sign * unpack(state["vacuum"][g]) + field[0] - np.tensordot(v[m], field[1:], 1)
+                _, u = np.linalg.eigh(h[m, species, g])
+                rho[m, species, g] = (u * state["populations"][m, species, g, :n]) @ u.conj().T
+    signed = state["weight_0"][:, None, None] * np.array([1.0, -1.0])[:, None] * state["number_weight"]
+    orders = np.concatenate([np.ones((v.shape[0], 1)), v], axis=1)
+    columns = []
+    for unit in np.eye(h.size):
+        change = unit.reshape(h.shape)
+        moments = np.einsum("msg,ml,msgij->lij", signed, orders, change)
+        dh = state["strength"] * np.einsum("ml,lij->mij", orders * [1.0, -1.0, -1.0, -1.0], moments)[:, None, None]
+        column = (v @ wave)[:, None, None, None, None] * change + h @ change - change @ h + dh @ rho - rho @ dh
+        columns.append(column.ravel())
+    return np.linalg.eigvals(np.array(columns).T)
+
+
+def test_sphere_refusals():
+    state = random_state(2, 0, 3, 2, 0.3)
+    v = np.eye(3)
+    with pytest.raises(ConfigurationError, match="accepted direction_cosine and weight_1, or velocity without"):
+        linearise(**state, velocity=v)
+    del state["direction_cosine"], state["weight_1"]
+    with pytest.raises(ConfigurationError, match=r"hamiltonian has shape \(2, 4\); accepted: \(4, 4\)"):
+        linearise(**state, velocity=v)
+    modes = linearise(**{**state, "hamiltonian": np.ones((4, 4))}, velocity=v)
+    with pytest.raises(ConfigurationError, match=r"wave number has shape \(2,\); accepted: \(\) or \(3,\)"):
+        growth_rate(modes, np.ones(2), 1e-3)
+    with pytest.raises(ConfigurationError, match="'axial'; accepted: sphere"):
+        growth_rate(modes, np.ones(3), 1e-3, AXIAL)
