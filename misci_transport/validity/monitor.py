@@ -288,7 +288,7 @@ class ValidityMonitor:
         samples = _samples([chain.size for chain in chains], self.options.stability_cells)
         wanted = np.concatenate([chain[at] for chain, at in zip(chains, samples, strict=True)])
         mine = {int(cell): i for i, cell in enumerate(dec.numbers)}
-        sent: list[list[tuple[int, dict[str, Any], float, float]]] = [[] for _ in range(dec.comm.size)]
+        sent: list[list[tuple[int, dict[str, Any], bool, float, float]]] = [[] for _ in range(dec.comm.size)]
         for index, cell in enumerate(wanted):
             i = mine.get(int(cell))
             if i is None:
@@ -304,12 +304,12 @@ class ValidityMonitor:
                 "hamiltonian": points.hamiltonian[i],
                 **around.directions(mixing.medium.weight[row], mixing.medium.velocity[row]),
             }
-            sent[index % dec.comm.size].append((index, state, floor, damping))
+            sent[index % dec.comm.size].append((index, state, bool(crossed[i]), floor, damping))
         received = sent if dec.comm.size == 1 else dec.comm.alltoall(sent)
         found = np.full((wanted.size, around.symmetries), np.nan)
-        for index, state, floor, damping in (job for part in received for job in part):
+        for index, state, crosses, floor, damping in (job for part in received for job in part):
             modes = linearise(**state, number_weight=number, strength=mixing.hamiltonian.strength)
-            for column, (name, waves) in enumerate(around.waves(modes).items()):
+            for column, (name, waves) in enumerate(around.waves(modes, crosses).items()):
                 found[index, column] = _growth(modes, name, waves, floor, damping)
         # of each sample one rank knows the rate
         every = np.stack(dec.comm.allgather(found)) if dec.comm.size > 1 else found[None]

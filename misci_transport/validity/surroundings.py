@@ -71,7 +71,7 @@ class RadialSurroundings:
         """Directions of one cell as `linearise` takes them."""
         return {"weight_0": weight[0], "weight_1": weight[1], "direction_cosine": velocity[:, 0]}
 
-    def waves(self, _modes: LevelModes) -> dict[str, NDArray[np.float64]]:
+    def waves(self, _modes: LevelModes, _crossed: bool) -> dict[str, NDArray[np.float64]]:
         """Wave numbers to look at in each block: homogeneous perturbations."""
         return {block: np.zeros(1) for block in BLOCKS}
 
@@ -159,9 +159,9 @@ class BlockSurroundings:
         """Directions of one cell as `linearise` takes them."""
         return {"weight_0": weight[0], "velocity": velocity}
 
-    def waves(self, modes: LevelModes) -> dict[str, NDArray[np.float64]]:
-        """Wave numbers to look at."""
-        return {SPHERE: wave_vectors(modes)}
+    def waves(self, modes: LevelModes, crossed: bool) -> dict[str, NDArray[np.float64]]:
+        """Wave numbers to look at: where nothing fast can grow only 0 and K_0, which would cost most elsewhere."""
+        return {SPHERE: wave_vectors(modes)[: None if crossed else 2]}
 
     def e_folds(self, growth: NDArray[np.float64], populations: NDArray[np.float64]) -> NDArray[np.float64]:
         """E-folds (cell, 1) of perturbations that go along the flux u of all neutrinos with c (collective).

@@ -215,7 +215,8 @@ def test_a_star_in_a_box_and_on_a_radius_agree():
     assert box.gamma.min() == pytest.approx(expected, rel=0.1)
     # the cells with a small gamma are those on the sphere where V is at resonance
     bad = box.gamma < 3.0
-    assert (np.abs(r[bad] - 30.0 * np.log(4.0)) < 6.0).all()
+    # (gap < 0.22, hence |V - 1| < 0.19 within 6, or a path that comes there: a diagonal of 7)
+    assert (np.abs(r[bad] - 30.0 * np.log(4.0)) < 13.0).all()
     assert bad[np.abs(r - 30.0 * np.log(4.0)) < 0.5].all()
     # less of their phase space than of a radial cell: not all paths of a cell reach the resonance
     assert 0.2 < box.fraction[bad].mean() < 1.0

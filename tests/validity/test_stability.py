@@ -353,7 +353,8 @@ def test_the_sphere_holds_both_blocks():
         full = sphere_state(angles.direction, angles.weight, one, 0.7 * one, omega, 5.0)
         rates = [growth_rate(flat, 0.0, 1e-3, block).growth for block in BLOCKS]
         counts = [unstable_modes(flat, 0.0, 1e-2, block) for block in BLOCKS]
-        assert growth_rate(full, np.zeros(3), 1e-3).growth == pytest.approx(max(rates), rel=1e-7)
+        # three fluxes make a triple zero, which is known to a third of the digits
+        assert growth_rate(full, np.zeros(3), 1e-3).growth == pytest.approx(max(rates), rel=1e-5)
         # the transverse block has two polarisations
         assert unstable_modes(full, np.zeros(3), 1e-2) == counts[0] + 2 * counts[1] > 0
 
