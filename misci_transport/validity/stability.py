@@ -480,18 +480,17 @@ def wave_numbers(modes: LevelModes) -> NDArray[np.float64]:
 
 
 def wave_vectors(modes: LevelModes) -> NDArray[np.float64]:
-    """K to look at on the sphere, (wave, 3) cm^-1: 0, K_0, and K_0 +- rate/2 along each axis and along K_0.
+    """K to look at on the sphere, (wave, 3) cm^-1: K_0, K_0 +- rate/2 along K_0 and along each axis, and 0.
 
     K_0 and the rates are those of `LevelModes.collective`: K_0 is along the flux of the electron-lepton number (and of
-    matter), and the rate is max(fast, sqrt(S slow)), S the bound.
+    matter), and the rate is max(fast, sqrt(S slow)), S the bound. Where growth is fast the first ones find it, and the
+    others are searched above it only.
     """
     drift, fast, slow = modes.collective
     step = 0.5 * max(fast, np.sqrt(modes.bound() * slow))
     size = np.linalg.norm(drift)
-    along = np.concatenate([np.eye(3), drift[None] / size]) if size > 0.0 else np.eye(3)
-    chosen: NDArray[np.float64] = np.concatenate(
-        [np.zeros((1, 3)), drift[None], drift + step * along, drift - step * along]
-    )
+    along = step * (np.concatenate([drift[None] / size, np.eye(3)]) if size > 0.0 else np.eye(3))
+    chosen: NDArray[np.float64] = np.concatenate([drift[None], drift + along, drift - along, np.zeros((1, 3))])
     return chosen
 
 

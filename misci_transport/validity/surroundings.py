@@ -101,10 +101,10 @@ class BlockSurroundings:
         resolved = list(mesh.resolved)
         self.widths = mesh.widths[dec.cells]
         smallest = self.widths[:, resolved].min(axis=1, initial=np.inf)
-        extent = [float(mesh.faces[axis][-1] - mesh.faces[axis][0]) for axis in resolved]
+        extent = [float(mesh.faces[axis][-1] - mesh.faces[axis][0]) for axis in resolved or range(3)]
         #: (cell,) cm, what is crossed: the smallest resolved width
         self.width = smallest
-        whole = mesh.centers[dec.cells, 0] if mesh.geometry == "spherical" else max(extent, default=np.inf)
+        whole = mesh.centers[dec.cells, 0] if mesh.geometry == "spherical" else max(extent)
         #: (cell,) cm, on which growth matters: the radius, or the largest extent of a box
         self.size = np.maximum(whole, np.where(np.isfinite(smallest), smallest, 0.0))
         self.paths = self._paths()
@@ -161,7 +161,8 @@ class BlockSurroundings:
 
     def waves(self, modes: LevelModes, crossed: bool) -> dict[str, NDArray[np.float64]]:
         """Wave numbers to look at: where nothing fast can grow only 0 and K_0, which would cost most elsewhere."""
-        return {SPHERE: wave_vectors(modes)[: None if crossed else 2]}
+        waves = wave_vectors(modes)
+        return {SPHERE: waves if crossed else waves[[0, -1]]}
 
     def e_folds(self, growth: NDArray[np.float64], populations: NDArray[np.float64]) -> NDArray[np.float64]:
         """E-folds (cell, 1) of perturbations that go along the flux u of all neutrinos with c (collective).

@@ -41,7 +41,7 @@ def measured(geometry, flavors, comm):
         "flavors": {"number": flavors},
         "collisions": {"electron_scattering": False, "pair": False, "bremsstrahlung": False},
         "alignment": {"on_failure": "hold"},
-        "validity": {"every": 2, "stability_cells": 4 if flavors == 2 else 1, "e_folds": 0.5},
+        "validity": {"every": 2, "stability_cells": 4 if flavors == 2 else 1},
     }
     transport = Transport(mesh, TransportOptions.model_validate(options), comm)
     at = mesh.centers
