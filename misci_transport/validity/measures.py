@@ -69,7 +69,7 @@ class Points:
     @property
     def n_flavors(self) -> int:
         """Number of mixing flavours."""
-        return 2 if self.vacuum.shape[2] == 4 else 3
+        return flavors_of(self.vacuum.shape[2])
 
     @property
     def cells(self) -> int:
