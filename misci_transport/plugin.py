@@ -18,7 +18,7 @@ from .fields import Field
 from .flavor import MixingParameters
 from .options import CFL_LIMIT, TransportOptions
 from .parallel.errors import collective
-from .phase_space import LEVELS
+from .phase_space import LEVELS, local_rows
 from .physics.charge_transport import ChargeTransport
 from .physics.collisions import CollisionOperator
 from .physics.conserved_mixing import ConservedMixing, bin_ratios
@@ -194,6 +194,54 @@ class Transport:
         if self.options.advection.scheme == "adiabatic" or isinstance(self.mixing, NoMixing):
             return PopulationScheme(self.advection, self.decomposition)
         return MatrixScheme(self.advection, self.mixing)
+
+    def fill(self, fluid: Fluid, occupations: NDArray[np.float64]) -> None:
+        """Begin from density matrices diagonal in flavour, n_f[cell, direction, species, group, flavour] in [0, 1].
+
+        Of this rank's cells, flavours (e, mu, tau), or (e, x, the heavy flavour that does not mix). Populations are
+        n_k = sum_f |U_fk|^2 n_f with the eigenvectors of the Hamiltonian that these matrices make, Eq. (14). Time,
+        steps and the ledger's totals stay what they are.
+
+        Raises
+        ------
+        UnphysicalInputError, TableError
+            As in `step`, or if occupations have another shape, or one is outside [0, 1]; nothing has changed then.
+        ConvergenceError
+            Naming the cell without aligned state.
+        """
+        space = self.phase_space
+        with collective(self.decomposition.comm):
+            expected = (self.decomposition.size, *space.cell_shape)
+            if occupations.shape != expected:
+                raise UnphysicalInputError(f"occupations have shape {occupations.shape}; accepted: {expected}")
+            wrong = np.argwhere(~((occupations >= 0.0) & (occupations <= 1.0)))
+            if wrong.size:
+                cell, direction, species, group, flavor = (int(n) for n in wrong[0])
+                raise UnphysicalInputError(
+                    f"occupation of cell {self.decomposition.numbers[cell]}, direction {direction}, species {species}, "
+                    f"group {group}, flavour {flavor} is {occupations[tuple(wrong[0])]!r}; accepted: 0 to 1"
+                )
+        self._set_fluid(fluid)
+        net = np.einsum("cmgf,g->cmf", occupations[:, :, 0] - occupations[:, :, 1], space.number_weight)
+        weight = local_rows(space.angles.weights, self.decomposition.cells)
+        weight = np.broadcast_to(weight, (net.shape[0], *weight.shape[1:]))
+        self.state.moments[:] = 0.0
+        mixing = slice(0, space.n_flavors)
+        self.state.moments[:, :, mixing] = np.einsum("com,cmf->cof", weight, net[:, :, mixing])
+        frame = self.mixing.eigenvectors(self.state.moments)
+        self.state.owned[:] = frame.to_levels(np.ascontiguousarray(occupations, dtype=np.float64))
+        if isinstance(self.mixing, ConservedMixing):
+            self._frame = self.mixing.begin_density(self.state.owned, self.state.moments)
+        else:
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
+        self._aligned, self._frame_is_old = True, False
+
+    def flavor_occupations(self) -> NDArray[np.float64]:
+        """n_f[cell, direction, species, group, flavour] of this rank's cells, as `fill` takes them; a copy.
+
+        Before the first step nothing is known of the levels but that cells are flavour-locked.
+        """
+        return self._frame.to_flavors(self.state.owned)
 
     def step(self, fluid: Fluid, dt: float) -> Sources:
         """Advance the neutrinos by dt seconds over ``fluid`` (this rank's cells); the sources of the step.

@@ -123,3 +123,44 @@ def _points(
     down = np.stack([cosine * north, cosine * east, -sine], axis=1)
     along = np.stack([-east, north, np.zeros_like(phi)], axis=1)
     return r[:, None] * out, np.stack([out, down, along], axis=1)
+
+
+def turned_radiation(
+    occupations: NDArray[np.float64],
+    radius: NDArray[np.float64],
+    direction_cosine: NDArray[np.float64],
+    mesh: BlockMesh,
+    cells: NDArray[np.int64],
+    direction: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Occupations of a spherical solution, (radial cell, direction, ...), on cells and directions of a block mesh.
+
+    f(x, v) = f(|x|, v . x/|x|), linear in radius between the cells' ``radius`` (ascending, cm) and in the ascending
+    ``direction_cosine[radial cell, direction]`` between directions; the nearest value beyond the ends. direction
+    (m, 3): unit vectors along the axes of the block mesh. Returns (cell, m, ...).
+
+    Raises
+    ------
+    ConfigurationError
+        If radii or cosines do not ascend.
+    """
+    if (np.diff(radius) <= 0.0).any() or (np.diff(direction_cosine, axis=1) <= 0.0).any():
+        raise ConfigurationError("radius and direction_cosine of a spherical solution: accepted in ascending order")
+    x, basis = _points(mesh, cells, np.full(3, 0.5))
+    r = np.linalg.norm(x, axis=1)
+    outward = np.einsum("pi,pai->pa", x / np.maximum(r, 1.0e-300)[:, None], basis)
+    cosine = outward @ direction.T
+    low, share = _bracket(radius, r)
+    out = np.zeros((cells.size, direction.shape[0], *occupations.shape[2:]))
+    for p in range(cells.size):
+        for cell, part in ((low[p], 1.0 - share[p]), (low[p] + 1, share[p])):
+            m, beyond = _bracket(direction_cosine[cell], cosine[p])
+            beyond = beyond.reshape(-1, *(1,) * (occupations.ndim - 2))
+            out[p] += part * ((1.0 - beyond) * occupations[cell][m] + beyond * occupations[cell][m + 1])
+    return out
+
+
+def _bracket(nodes: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Interval of each x between ascending nodes and where in it, clipped to [0, 1]."""
+    low = np.clip(np.searchsorted(nodes, x) - 1, 0, nodes.size - 2)
+    return low, np.clip((x - nodes[low]) / (nodes[low + 1] - nodes[low]), 0.0, 1.0)

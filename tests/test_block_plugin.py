@@ -185,3 +185,37 @@ def test_nothing_is_measured_where_it_is_not_asked_for():
     transport.step(fluid, transport.max_dt())
     assert transport.validity is None
     assert not any(field.name.startswith("validity/") for field in transport.fields())
+
+
+@pytest.mark.parametrize("flavors", [2, 3])
+def test_beginning_from_flavours(flavors):
+    """Occupations come back where flavours are locked; where they mix, traces do, and every cell is aligned."""
+    transport, fluid = make("cartesian", flavors)
+    shape = (transport.decomposition.size, *transport.phase_space.cell_shape)
+    given = np.random.default_rng(5).uniform(0.010, 0.011, shape)
+    given[..., 1] = given[..., 2]
+    given[..., 0] *= 3.0
+    given[:, :, 1, :, 0] *= 0.5
+    transport.fill(fluid, given)
+    mixed = transport._frame.mixed >= 0
+    back = transport.flavor_occupations()
+    np.testing.assert_allclose(back[~mixed], given[~mixed], rtol=1e-13)
+    np.testing.assert_allclose(back.sum(axis=4), given.sum(axis=4), rtol=1e-12)
+    assert (~mixed).any()
+    assert transport.alignment_summary()["failed"] == 0
+    space = transport.phase_space
+    net = np.einsum("m,g,cmgf->cf", space.angles.weight, space.number_weight, given[:, :, 0] - given[:, :, 1])
+    np.testing.assert_allclose(transport.state.moments[~mixed, 0, :flavors], net[~mixed, :flavors], rtol=1e-5)
+    # a step goes on from there
+    transport.step(fluid, transport.max_dt())
+
+
+def test_occupations_to_begin_from_are_checked():
+    transport, fluid = make()
+    given = np.zeros((transport.decomposition.size, *transport.phase_space.cell_shape))
+    with pytest.raises(UnphysicalInputError, match="occupations have shape"):
+        transport.fill(fluid, given[1:])
+    given[7, 2, 1, 3, 0] = 1.5
+    with pytest.raises(UnphysicalInputError, match=r"cell 7, direction 2, species 1, group 3, flavour 0 is .*1\.5"):
+        transport.fill(fluid, given)
+    assert transport.state.owned.max() == 0.0

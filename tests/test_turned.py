@@ -8,7 +8,8 @@ import pytest
 from misci_transport.bench.star import analytic_star
 from misci_transport.block_mesh import BlockMesh
 from misci_transport.errors import ConfigurationError, ProfileError
-from misci_transport.turned import Turning, turned_star
+from misci_transport.sphere import SphereQuadrature
+from misci_transport.turned import Turning, turned_radiation, turned_star
 
 
 def box(cells=12, half=3.0e7):
@@ -78,3 +79,35 @@ def test_what_is_refused():
         Turning(shock_width=0.0)
     with pytest.raises(ProfileError, match="points reach"):
         turned_star(analytic_star(), box(half=1.0e9), np.arange(box().size))
+
+
+@pytest.mark.parametrize("geometry", ["cartesian", "spherical"])
+def test_turned_radiation_is_exact_where_it_is_linear(geometry):
+    """f = 0.2 + 0.1 r/R + 0.3 mu at every place and direction, mu against the radius there."""
+    outer = 1.0e7
+    if geometry == "cartesian":
+        mesh = box(4, 0.5 * outer)
+        directions = SphereQuadrature.lebedev(5)
+        x = mesh.centers
+        r = np.linalg.norm(x, axis=1)
+        cosine = x @ directions.direction.T / r[:, None]
+    else:
+        mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (outer, np.pi, 2 * np.pi), (5, 3, 1), "spherical")
+        directions = SphereQuadrature.product(4, 4)
+        # a cell's place is where its halves have equal volume
+        r = np.cbrt(0.5 * (mesh.faces[0][:-1] ** 3 + mesh.faces[0][1:] ** 3))[np.arange(mesh.size) % 5]
+        cosine = np.broadcast_to(directions.direction[:, 0], (mesh.size, directions.size))
+    radius = outer * np.array([0.0, 0.02, 0.3, 0.55, 1.0])
+    nodes = np.sort(np.random.default_rng(3).uniform(-1.0, 1.0, (5, 7)), axis=1)
+    nodes[:, 0], nodes[:, -1] = -1.0, 1.0
+    given = 0.2 + 0.1 * (radius / outer)[:, None] + 0.3 * nodes
+    found = turned_radiation(given[..., None], radius, nodes, mesh, np.arange(mesh.size), directions.direction)
+    np.testing.assert_allclose(found[..., 0], 0.2 + 0.1 * r[:, None] / outer + 0.3 * cosine, rtol=1e-13)
+
+
+def test_radii_of_a_spherical_solution_ascend():
+    mesh, directions = box(2), SphereQuadrature.lebedev(5)
+    given, nodes = np.zeros((2, 2, 1)), np.array([[-1.0, 1.0]] * 2)
+    for radius, cosine in (([2.0, 1.0], nodes), ([1.0, 2.0], nodes[:, ::-1])):
+        with pytest.raises(ConfigurationError, match="ascending"):
+            turned_radiation(given, np.array(radius), cosine, mesh, np.arange(8), directions.direction)

@@ -56,3 +56,33 @@ class LevelFrame:
     def mixed_cells(self) -> NDArray[np.int64]:
         """Local numbers of the cells that are not flavour-locked."""
         return np.flatnonzero(self.mixed >= 0)
+
+    def to_levels(self, occupations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """n_k = sum_f |U_fk|^2 n_f of density matrices diagonal in flavour, (cell, direction, species, group, flavour).
+
+        Coherence that eigenvectors would have is not there: in mixed cells purity is lost.
+        """
+        out = np.empty_like(occupations)
+        for species in range(occupations.shape[2]):
+            level = self.component[:, None, species, None, :]
+            out[:, :, species] = np.take_along_axis(occupations[:, :, species], level, axis=3)
+        mixed = self.mixed_cells
+        shares = self.projector[self.mixed[mixed], ..., : out.shape[4]]
+        out[mixed] = np.einsum("cdsgkf,cdsgf->cdsgk", shares, occupations[mixed])
+        return out
+
+    def to_flavors(self, populations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """n_f = sum_k |U_fk|^2 n_k, (cell, direction, species, group, flavour): diagonal of the density matrices."""
+        out = np.empty_like(populations)
+        for species in range(populations.shape[2]):
+            level = self.component[:, None, species, None, :]
+            np.put_along_axis(
+                out[:, :, species],
+                np.broadcast_to(level, populations[:, :, species].shape),
+                populations[:, :, species],
+                axis=3,
+            )
+        mixed = self.mixed_cells
+        shares = self.projector[self.mixed[mixed], ..., : out.shape[4]]
+        out[mixed] = np.einsum("cdsgkf,cdsgk->cdsgf", shares, populations[mixed])
+        return out
