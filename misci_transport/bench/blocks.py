@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit
 
 from ..block_mesh import BlockMesh
+from ..grid import RadialMesh
 from ..options import TransportOptions
-from ..turned import Turning, turned_star
+from ..turned import Turning, turned_radiation, turned_star
 
 if TYPE_CHECKING:
     from ..plugin import Transport
@@ -45,20 +46,54 @@ def box(profile: Profile, flavors: int, cells: int, *, mixing: bool = True, comm
             "angles": {"kind": "lebedev", "degree": 7},
             "flavors": {"number": flavors, "mixing": mixing},
             "collisions": {**_UNCOUPLED, "response": "off"},
-            # a box that fills from empty passes through states that no alignment has
             "alignment": {"on_failure": "hold"},
+            "validity": {"every": 0},
         }
     )
     mesh = BlockMesh.uniform((-HALF_WIDTH,) * 3, (HALF_WIDTH,) * 3, (cells, cells, cells), "cartesian")
     transport = Transport(mesh, options, comm)
     turning = Turning(shift=(1.0e6, 0.0, 5.0e5), wrinkle=0.05, rotation=50.0)
-    return transport, turned_star(profile, mesh, transport.decomposition.cells, turning)
+    fluid = turned_star(profile, mesh, transport.decomposition.cells, turning)
+    transport.fill(fluid, _spherical_field(profile, flavors, transport))
+    return transport, fluid
+
+
+def _spherical_field(profile: Profile, flavors: int, transport: Transport) -> Any:
+    """Stationary flavours of the spherical star at the cells and directions of the box.
+
+    A box that fills from empty is no star: antineutrinos come first, and much of it is in the matter-neutrino
+    resonance, where the alignment has no solution.
+    """
+    from ..plugin import Transport
+
+    faces = profile.native_faces
+    mesh = RadialMesh(faces[: int(np.searchsorted(faces, 2.0 * HALF_WIDTH)) + 1])
+    options = TransportOptions.model_validate(
+        {
+            "angles": {"kind": "ordinates", "directions": 16},
+            "flavors": {"number": flavors, "mixing": False},
+            "collisions": _UNCOUPLED,
+        }
+    )
+    comm = transport.decomposition.comm.Split(transport.decomposition.comm.rank)
+    star = Transport(mesh, options, comm)
+    star.solve_steady(profile.on_faces(mesh.face))
+    occupations = np.clip(star.flavor_occupations(), 0.0, 1.0)
+    comm.Free()
+    return turned_radiation(
+        occupations,
+        mesh.center,
+        star.phase_space.angles.direction_cosine,
+        transport.phase_space.mesh,
+        transport.decomposition.cells,
+        transport.phase_space.angles.direction,
+    )
 
 
 def box_cost(
     profile: Profile, flavors: int, cells: int, repeat: int, *, mixing: bool = True, comm: Any = None
 ) -> BoxCost:
-    """Median over steps, after the box has filled for a light crossing of a few cells."""
+    """Median over steps, after a few that smooth the beginning."""
     transport, fluid = box(profile, flavors, cells, mixing=mixing, comm=comm)
     dt = transport.max_dt()
     seconds, waited = [], 0.0

@@ -7,6 +7,7 @@ from math import isfinite
 import numpy as np
 from numba import njit
 
+from .alignment_dressed import dressed_3
 from .alignment_locked import locked_2, locked_3
 from .alignment_newton import CONVERGED, LOCKED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR, newton
 from .alignment_residual import ALIGNMENT_ROWS, from_coordinates, number_sums, to_coordinates
@@ -89,7 +90,14 @@ def align_batch(
                 locked_vector,
             )  # fmt: skip
         code = LOCKED
-        if not locked:
+        dressed = False
+        if shortcut and not locked and n_flavors == 3:
+            dressed, count, error = dressed_3(
+                x, scale, populations[cell], w, v, number_weight,
+                vacuum, potential[cell], beta[cell], strength, shift[cell], tolerance, locked_matrix, locked_vector,
+            )  # fmt: skip
+            code = CONVERGED
+        if not (locked or dressed):
             code, count, error = newton(
                 x, scale, populations[cell], w, v, number_weight,
                 vacuum, potential[cell], beta[cell], strength, shift[cell], n_flavors, tolerance, max_iterations, lane,

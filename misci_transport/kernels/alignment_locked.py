@@ -252,6 +252,30 @@ def heavy_block(
 
 
 @njit(cache=True, error_model="numpy")
+def fill_complex_blocks(matrix, orders):
+    """Complete I + matrix (4 orders, 4 orders) of complex numbers as 2 x 2 blocks, from the rows 0 and 2 of each block.
+
+    Given are the entries (0, 0), (2, 2), (0, 2) and (0, 3) of every 4 x 4 block of response, which is Hermitian.
+    """
+    for row in range(0, 4 * orders, 4):
+        for column in range(0, 4 * orders, 4):
+            a = matrix[row, column]
+            d = matrix[row + 2, column + 2]
+            r = matrix[row, column + 2]
+            i = matrix[row, column + 3]
+            matrix[row + 1, column + 1] = a
+            matrix[row + 3, column + 3] = d
+            matrix[row + 1, column + 2] = -i
+            matrix[row + 1, column + 3] = r
+            matrix[row + 2, column] = r
+            matrix[row + 2, column + 1] = -i
+            matrix[row + 3, column] = i
+            matrix[row + 3, column + 1] = r
+    for k in range(4 * orders):
+        matrix[k, k] += 1.0
+
+
+@njit(cache=True, error_model="numpy")
 def locked_3(
     x, scale, populations, weight, velocity, number_weight, vacuum, potential, beta, strength, shift, tolerance, sums,
     matrix, vector,
@@ -392,23 +416,7 @@ def locked_3(
                     matrix[row, column + 2] -= f * beta_r
                     matrix[row, column + 3] += f * beta_i
                     matrix[row + 2, column + 2] -= f * (alpha_sum - beta_d)
-        # The other rows follow from the first and third of each block (complex numbers as 2 x 2 blocks).
-        for row in range(0, 4 * orders, 4):
-            for column in range(0, 4 * orders, 4):
-                a = matrix[row, column]
-                d = matrix[row + 2, column + 2]
-                r = matrix[row, column + 2]
-                i = matrix[row, column + 3]
-                matrix[row + 1, column + 1] = a
-                matrix[row + 3, column + 3] = d
-                matrix[row + 1, column + 2] = -i
-                matrix[row + 1, column + 3] = r
-                matrix[row + 2, column] = r
-                matrix[row + 2, column + 1] = -i
-                matrix[row + 3, column] = i
-                matrix[row + 3, column + 1] = r
-        for k in range(4 * orders):
-            matrix[k, k] += 1.0
+        fill_complex_blocks(matrix, orders)
         for order in range(orders):
             for k in range(4):
                 vector[4 * order + k] = sums[14 * order + 4 + k]

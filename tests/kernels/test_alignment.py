@@ -15,6 +15,7 @@ from misci_transport.kernels.alignment import (
     SINGULAR,
     align_batch,
 )
+from misci_transport.kernels.alignment_dressed import DRESS_ANGLE, dressed_3
 from misci_transport.kernels.alignment_residual import (
     ALIGNMENT_ROWS,
     evaluate,
@@ -368,3 +369,93 @@ def test_cells_may_share_one_set_of_directions():
     status, iterations, residual = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2)
     align_batch(together, *values.values(), 1e-12, 50, True, status, iterations, residual)
     np.testing.assert_array_equal(together, alone)
+
+
+# nu_e mixes little with equally populated heavy flavours
+
+LEVELS = {"above": 2, "below": 0, "between": 1}
+
+
+def mixing_cell(axes, angle=1e-4, seed=0, place="above", groups=3):
+    """A cell whose nu_e level lies above, below or between the heavy ones, coupled to them by about angle * gap."""
+    cell = random_cell(3, seed, directions=4, groups=groups, strength=0.05, potential=0.0, axes=axes)
+    rng = np.random.default_rng(seed + 100)
+    vacuum = cell["vacuum"] * angle
+    vacuum[:, 0] = {"above": 6.0, "below": -6.0, "between": 0.0}[place]
+    vacuum[:, 1], vacuum[:, 2] = (6.0, -6.0) if place == "between" else (1.0, -1.0)
+    # antineutrinos have the vacuum term with the other sign: the potential makes both lie on the same side
+    cell["vacuum"] = vacuum
+    if place != "between":
+        cell["vacuum"][:, 0] = 0.0
+        cell["potential"] = 6.0 if place == "above" else -6.0
+        cell["beta"] = 0.1 * np.ones(axes)
+    cell["shift"] = angle * cell["shift"]
+    p = cell["populations"]
+    level = LEVELS[place]
+    heavy = [k for k in range(3) if k != level]
+    p[..., heavy[1]] = p[..., heavy[0]]
+    p[..., level] = rng.uniform(0.0, 1.0, p.shape[:-1])
+    return cell
+
+
+def direct(cell, moments, tolerance=1e-13):
+    orders = 1 + cell["velocity"].shape[1]
+    x, trace = np.empty(8 * orders), np.empty(orders)
+    to_coordinates(moments, 3, x)
+    scale = number_sums(cell["populations"], cell["weight"], cell["number_weight"], 3, trace)
+    arguments = [cell[name] for name in ARGUMENTS if name != "n_flavors"]
+    work = np.empty((4 * orders, 4 * orders)), np.empty(4 * orders)
+    solved, passes, error = dressed_3(x, scale, *arguments, tolerance, *work)
+    out = np.zeros((orders, 9))
+    from_coordinates(x, trace, 3, out)
+    return solved, passes, error, out, scale
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.parametrize("place", list(LEVELS))
+@pytest.mark.parametrize("groups", [3, 8, 9])
+def test_the_solution_is_that_of_eigenvectors(axes, place, groups):
+    cell = mixing_cell(axes, place=place, groups=groups)
+    solved, passes, error, found, scale = direct(cell, np.zeros((1 + axes, 9)))
+    assert solved
+    assert passes <= 4
+    assert error <= 1e-13
+    assert np.abs(dense_moments(cell, found) - found).max() < 2e-13 * scale
+    # flavours do mix here
+    assert np.abs(found[:, 3:]).max() > 1e-7 * scale
+
+
+def test_what_is_left_out_is_of_fifth_order():
+    """The residual of accepted solutions, at round-off up to the largest angle that is accepted."""
+    accepted = []
+    for angle in np.geomspace(1e-6, 1e-2, 17):
+        cell = mixing_cell(1, angle=angle, seed=4)
+        solved, _, _, found, scale = direct(cell, np.zeros((2, 9)), 1e-14)
+        if solved:
+            accepted.append(angle)
+            assert np.abs(dense_moments(cell, found) - found).max() < 1e-14 * scale
+    assert max(accepted) > 0.1 * DRESS_ANGLE
+    assert max(accepted) < 30.0 * DRESS_ANGLE
+
+
+def test_other_cells_are_refused_and_left_alone():
+    rng = np.random.default_rng(2)
+    guess = rng.normal(size=(2, 9))
+    unequal = mixing_cell(1)
+    unequal["populations"][1, 0, 1, 0] *= 0.9
+    tilted = mixing_cell(1, angle=0.1)
+    for cell in (unequal, tilted):
+        solved, _, _, found, _ = direct(cell, guess)
+        assert not solved
+        np.testing.assert_allclose(found[:, 3:], guess[:, 3:], rtol=1e-14)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_the_batch_takes_it_and_agrees_with_newton(axes):
+    cell = mixing_cell(axes, seed=7)
+    fast, slow = np.zeros((2, 1 + axes, 9))
+    status, passes, residual = batch_align(cell, fast)
+    assert (status, residual <= 1e-12) == (CONVERGED, True)
+    assert passes <= 4
+    assert batch_align(cell, slow, 1e-14, shortcut=False)[0] == CONVERGED
+    np.testing.assert_allclose(fast, slow, rtol=0.0, atol=1e-12 * np.abs(slow).max())
