@@ -163,6 +163,11 @@ class RunSection(Section):
     end_time: Positive | None = Field(default=None, description="s; mode time: stop there exactly")
     max_steps: int | None = Field(default=None, ge=1, description="mode time: stop after this many steps")
     dt: Positive | None = Field(default=None, description="s; mode time: by default cfl times the light-crossing time")
+    implicit: bool = Field(
+        default=False,
+        description="mode time: implicit steps, of first order and of any length (dt is required); long ones lead to the "
+        "stationary state where its own solver does not converge",
+    )
     output_every: int = Field(default=0, ge=0, description="mode time: steps between output files, 0: only the last")
     checkpoint_every: int = Field(default=0, ge=0, description="mode time: steps between checkpoints, 0: only the last")
     twin: bool = Field(
@@ -176,7 +181,9 @@ class RunSection(Section):
     def _fits_mode(self) -> RunSection:
         if self.mode == "time" and self.end_time is None and self.max_steps is None:
             raise ValueError('end_time and max_steps are missing; accepted with mode = "time": at least one of them')
-        time_only = ("end_time", "max_steps", "dt", "output_every", "checkpoint_every")
+        if self.implicit and self.dt is None:
+            raise ValueError("dt is missing; accepted with implicit = true: a number > 0 (s)")
+        time_only = ("end_time", "max_steps", "dt", "implicit", "output_every", "checkpoint_every")
         steady_only = ("twin", "compare_self_interaction")
         mode, names = ("time", time_only) if self.mode == "steady" else ("steady", steady_only)
         for name in names:

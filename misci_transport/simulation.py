@@ -364,7 +364,7 @@ class _Job:
         run = self.case.run
         with self.clock("set-up"):
             fluid = self.begin(self.case.transport)
-            limit = float(self.transport.max_dt())
+            limit = np.inf if run.implicit else float(self.transport.max_dt())
             if run.dt is not None and run.dt > limit:
                 raise ConfigurationError(
                     f"run.dt is {run.dt!r} s; accepted: 0 < dt <= {limit:.6g} s, "
@@ -383,11 +383,12 @@ class _Job:
                 f"the checkpoint is at step {state.step}, {state.time:g} s; "
                 "accepted: run.end_time or run.max_steps beyond it"
             )
+        advance = self.transport.step_implicit if run.implicit else self.transport.step
         progress = _Progress(self.comm, state, run.end_time, run.max_steps, limit)
         while not _finished(state, run.end_time, run.max_steps):
             dt = step_size if run.end_time is None else min(step_size, run.end_time - state.time)
             with self.clock("steps" if done_steps else "first"):
-                self.transport.step(fluid, dt)
+                advance(fluid, dt)
             if run.end_time is not None and run.end_time - state.time < 1.0e-12 * run.end_time:
                 state.time = run.end_time  # what is left is round-off of the sum, not a step
             done_steps = state.step - first_step
@@ -501,7 +502,8 @@ class _Progress:
         """Tell where the run is."""
         if not self.active:
             return
-        words = f"t = {state.time:.4e} s, step {state.step}, step limit {self.limit:.2e} s"
+        words = f"t = {state.time:.4e} s, step {state.step}"
+        words += f", step limit {self.limit:.2e} s" if np.isfinite(self.limit) else ""
         done = self.fraction(state)
         if self.bar is not None:
             self.bar.set_postfix_str(words, refresh=False)
