@@ -78,11 +78,15 @@ class TurningSection(Section):
 Ends = list[Literal["auto", "outflow", "reflecting", "periodic"]]
 
 
+def _automatic() -> Ends:
+    return ["auto", "auto", "auto"]
+
+
 class BoundarySection(Section):
     """Ends of a block mesh along its three axes; auto: centre, axis, full turn where there are any, else outflow."""
 
-    low: Ends = Field(default_factory=lambda: ["auto"] * 3, description="ends where the coordinates are lowest")
-    high: Ends = Field(default_factory=lambda: ["auto"] * 3, description="the other ends")
+    low: Ends = Field(default_factory=_automatic, description="ends where the coordinates are lowest")
+    high: Ends = Field(default_factory=_automatic, description="the other ends")
 
     @model_validator(mode="after")
     def _three(self) -> BoundarySection:
@@ -165,8 +169,7 @@ class RunSection(Section):
     dt: Positive | None = Field(default=None, description="s; mode time: by default cfl times the light-crossing time")
     implicit: bool = Field(
         default=False,
-        description="mode time: implicit steps, of first order and of any length (dt is required); long ones lead to the "
-        "stationary state where its own solver does not converge",
+        description="mode time: implicit steps, of first order and of any length (dt is required)",
     )
     output_every: int = Field(default=0, ge=0, description="mode time: steps between output files, 0: only the last")
     checkpoint_every: int = Field(default=0, ge=0, description="mode time: steps between checkpoints, 0: only the last")

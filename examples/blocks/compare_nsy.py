@@ -1,4 +1,4 @@
-"""A run of the Nagakura-Sumiyoshi-Yamada snapshot beside the neutrinos of that code, and of SedonuGR on the same matter.
+"""A run of the Nagakura-Sumiyoshi-Yamada snapshot beside that code, and beside SedonuGR on the same matter.
 
     python examples/blocks/compare_nsy.py output/nsy/steady.h5 douSherw.00120 [4timesHigh_1D_withPairBrems.h5] [-o PNG]
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("sedonu", type=Path, nargs="?")
     parser.add_argument("-o", "--picture", type=Path)
     arguments = parser.parse_args()
-    ours, mesh = this_run(arguments.output)
+    ours = this_run(arguments.output)
     boltzmann = boltzmann_code(arguments.snapshot)
     others = {"Boltzmann code": boltzmann}
     if arguments.sedonu:
@@ -45,7 +45,7 @@ def main() -> None:
         save(picture(ours, others), arguments.picture)
 
 
-def this_run(path: Path) -> tuple[dict, dict]:
+def this_run(path: Path) -> dict:
     """Energy densities, mean energies and heating, and the largest difference between directions theta."""
     with open_output(path) as reader:
         r, density = reader["mesh/r_face"], reader["fluid/mass_density"][0]
@@ -59,7 +59,7 @@ def this_run(path: Path) -> tuple[dict, dict]:
         "energy": energy.mean(axis=0),
         "mean": mean.mean(axis=0),
         "heating": heating.mean(axis=0),
-    }, {"spread": spread}
+    }
 
 
 def boltzmann_code(path: Path) -> dict:

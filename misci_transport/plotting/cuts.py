@@ -102,8 +102,8 @@ def cut(reader: Reader, plane: _Plane, limit: float | None = None) -> Any:
     window = [(max(a, -reach) / KILOMETRE, min(b, reach) / KILOMETRE) for a, b in zip(low, high, strict=True)]
     aspect = (window[1][1] - window[1][0]) / (window[0][1] - window[0][0])
     with styled():
-        height = min(max(2.3 * aspect, 1.6), 5.0)
-        figure, axes = canvas(2, 4, 11.5, 2.0 * height + 1.3, sharex=True, sharey=True)
+        # as high as panels of this width become
+        figure, axes = canvas(2, 4, 11.5, 2.0 * min(1.95 * aspect + 0.4, 5.0) + 0.7, sharex=True, sharey=True)
         _paint(figure, axes[0, 0], plane, reach, [np.log10(p.values(density)) for p in plane.patches],
                r"lg density [g cm$^{-3}$]", "viridis")  # fmt: skip
         heating = [p.values(heat) / p.values(density) * 1.0e-20 for p in plane.patches]
