@@ -126,6 +126,7 @@ def picture(ours: dict, others: dict) -> object:
             if "heating" in other:
                 points = {"linestyle": "none", "marker": mark, "markersize": 3.0, "color": BLACK}
                 axes[2, 0].plot(other["radius"] / KILOMETRE, 1.0e-20 * other["heating"], **points)
+        axes[0, 0].set_ylim(1.0e25, 1.0e33)
         axes[0, 0].set_ylabel(r"energy density [erg cm$^{-3}$]")
         axes[0, 0].legend()
         axes[1, 0].set_ylabel("mean energy [MeV]")

@@ -99,8 +99,8 @@ def picture(ours: dict, published: dict) -> object:
             axes[1, column].set_xlabel("radius [km]")
         axes[0, 0].set_ylabel(r"number density [cm$^{-3}$]")
         axes[1, 0].set_ylabel(r"energy density [MeV cm$^{-3}$]")
-        axes[0, 0].set_ylim(1.0e31, 3.0e36)
-        axes[1, 0].set_ylim(1.0e32, 3.0e38)
+        axes[0, 0].set_ylim(1.0e30, 3.0e36)
+        axes[1, 0].set_ylim(1.0e31, 3.0e38)
         axes[0, 0].legend()
     return figure
 
