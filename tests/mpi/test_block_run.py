@@ -22,6 +22,8 @@ from misci_transport.snapshot import BlockSnapshot
 pytestmark = [pytest.mark.mpi, pytest.mark.filterwarnings("ignore:.product. is deprecated:DeprecationWarning")]
 
 COMMON = """
+[validity]
+stability_cells = 0
 [angles]
 kind = "product"
 levels = 4
