@@ -13,7 +13,10 @@ GUIDE = Path(__file__).with_name("user_guide.md")
 HEADING = "## All keys\n"
 ORDER = (
     "profile",
+    "snapshot",
     "mesh",
+    "turning",
+    "boundary",
     "angles",
     "energy",
     "flavors",
@@ -51,7 +54,7 @@ def default_of(field) -> str:
 def table(prefix: list[str], model) -> str:
     rows = ["| key | accepted | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        listed = get_origin(field.annotation) is list
+        listed = get_origin(field.annotation) is list and section_of(field.annotation) is not None
         if listed or section_of(field.annotation) is None:
             accepted = "a list of tables" if listed else accepted_values(Case, [*prefix, name])
             rows.append(f"| `{name}` | {accepted} | {default_of(field)} | {field.description} |")

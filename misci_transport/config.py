@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .errors import ConfigurationError
 from .options import Positive, Section, TransportOptions, explain
+from .turned import Turning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Keys that name input files: relative paths start at the case file's directory.
-_INPUT_FILES = (("profile", "file"), ("profile", "continuation"), ("collisions", "table"))
+_INPUT_FILES = (("profile", "file"), ("profile", "continuation"), ("snapshot", "file"), ("collisions", "table"))
 
 
 class ProfileSection(Section):
@@ -27,9 +28,81 @@ class ProfileSection(Section):
     join_radius: Positive | None = Field(default=None, description="cm; by default the outermost face of the first")
 
 
-class MeshSection(Section):
-    """Radial mesh."""
+class SnapshotSection(Section):
+    """Matter in several dimensions, instead of a star; it brings its mesh."""
 
+    file: str = Field(min_length=1, description="block snapshot, or a file that an installed adapter reads")
+    coarsen: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None,
+        description="cells along each of the three axes that become one; each divides the number of cells of its axis",
+    )
+    outer: Positive | None = Field(
+        default=None, description="cm; spherical snapshots: leave out what is outside (to the next face)"
+    )
+
+    @model_validator(mode="after")
+    def _three(self) -> SnapshotSection:
+        _require_three(self, "coarsen")
+        return self
+
+
+class TurningSection(Section):
+    """How a profile is turned into several dimensions: its shock moved and wrinkled, rotation."""
+
+    shock_radius: Positive = Field(default=1.4e7, description="cm; where the deformation is centred")
+    shock_width: Positive = Field(default=3.0e6, description="cm; range of radii that the deformation reaches")
+    shift: list[float] = Field(
+        default_factory=lambda: [0.0, 0.0, 0.0], description="cm; of the shock against the core along x, y, z"
+    )
+    wrinkle: float = Field(default=0.0, description="amplitude of the shock's shape over its radius")
+    rotation: float = Field(default=0.0, description="rad/s; around z, at the axis")
+    rotation_radius: Positive = Field(default=1.0e8, description="cm; from the axis, where rotation has halved")
+
+    @model_validator(mode="after")
+    def _folds(self) -> TurningSection:
+        _require_three(self, "shift")
+        try:
+            _ = self.turning
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def turning(self) -> Turning:
+        """The same for `turned_star`."""
+        x, y, z = self.shift
+        given = {name: value for name, value in self.model_dump().items() if name != "shift"}
+        return Turning(shift=(x, y, z), **given)
+
+
+Ends = list[Literal["auto", "outflow", "reflecting", "periodic"]]
+
+
+def _automatic() -> Ends:
+    return ["auto", "auto", "auto"]
+
+
+class BoundarySection(Section):
+    """Ends of a block mesh along its three axes; auto: centre, axis, full turn where there are any, else outflow."""
+
+    low: Ends = Field(default_factory=_automatic, description="ends where the coordinates are lowest")
+    high: Ends = Field(default_factory=_automatic, description="the other ends")
+
+    @model_validator(mode="after")
+    def _three(self) -> BoundarySection:
+        _require_three(self, "low")
+        _require_three(self, "high")
+        return self
+
+
+class MeshSection(Section):
+    """Mesh of a star: radial, or a block around its centre."""
+
+    geometry: Literal["radial", "cartesian", "spherical"] = Field(
+        default="radial",
+        description="radial: one dimension, with rays; the others are blocks onto which the star is turned "
+        "([turning]): a Cartesian box, or shells in equal parts of theta and phi",
+    )
     faces: Literal["profile", "logarithmic", "uniform"] = Field(
         default="profile",
         description="faces of the profile's own zones (its authors put them where they are needed), "
@@ -46,6 +119,33 @@ class MeshSection(Section):
     refine: int = Field(
         default=1, ge=1, le=1024, description="cells that each cell is split into, for convergence tests"
     )
+    polar_cells: int = Field(default=1, ge=1, le=100_000, description="spherical: cells along theta; 1: not resolved")
+    azimuthal_cells: int = Field(default=1, ge=1, le=100_000, description="spherical: cells along phi; 1: not resolved")
+    lower: list[float] | None = Field(default=None, description="cartesian: cm; lowest corner of the box, x, y, z")
+    upper: list[float] | None = Field(default=None, description="cartesian: cm; highest corner")
+    shape: list[Annotated[int, Field(ge=2)]] | None = Field(
+        default=None, description="cartesian: equal cells along x, y, z"
+    )
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> MeshSection:
+        radial = ("faces", "inner", "outer", "cells", "refine")
+        shells, box = ("polar_cells", "azimuthal_cells"), ("lower", "upper", "shape")
+        foreign = {"radial": shells + box, "spherical": box, "cartesian": radial + shells}[self.geometry]
+        for name in foreign:
+            if getattr(self, name) != MeshSection.model_fields[name].default:
+                kinds = '"cartesian"' if name in box else '"spherical"' if name in shells else '"radial" or "spherical"'
+                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted only with geometry = {kinds}")
+        if self.geometry == "cartesian":
+            for name in box:
+                if getattr(self, name) is None:
+                    raise ValueError(f'{name} is missing; accepted with geometry = "cartesian": three numbers')
+                _require_three(self, name)
+            assert self.lower is not None
+            assert self.upper is not None
+            if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
+                raise ValueError(f"lower is {self.lower}, upper is {self.upper} cm; accepted: lower < upper")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> MeshSection:
@@ -67,6 +167,10 @@ class RunSection(Section):
     end_time: Positive | None = Field(default=None, description="s; mode time: stop there exactly")
     max_steps: int | None = Field(default=None, ge=1, description="mode time: stop after this many steps")
     dt: Positive | None = Field(default=None, description="s; mode time: by default cfl times the light-crossing time")
+    implicit: bool = Field(
+        default=False,
+        description="mode time: implicit steps, of first order and of any length (dt is required)",
+    )
     output_every: int = Field(default=0, ge=0, description="mode time: steps between output files, 0: only the last")
     checkpoint_every: int = Field(default=0, ge=0, description="mode time: steps between checkpoints, 0: only the last")
     twin: bool = Field(
@@ -80,7 +184,9 @@ class RunSection(Section):
     def _fits_mode(self) -> RunSection:
         if self.mode == "time" and self.end_time is None and self.max_steps is None:
             raise ValueError('end_time and max_steps are missing; accepted with mode = "time": at least one of them')
-        time_only = ("end_time", "max_steps", "dt", "output_every", "checkpoint_every")
+        if self.implicit and self.dt is None:
+            raise ValueError("dt is missing; accepted with implicit = true: a number > 0 (s)")
+        time_only = ("end_time", "max_steps", "dt", "implicit", "output_every", "checkpoint_every")
         steady_only = ("twin", "compare_self_interaction")
         mode, names = ("time", time_only) if self.mode == "steady" else ("steady", steady_only)
         for name in names:
@@ -103,8 +209,11 @@ class Case(TransportOptions):
 
     title: str = Field(default="", description="one line for people")
     model: str = Field(default="miscidynamics", description="equations that are solved; this version has one set")
-    profile: ProfileSection
+    profile: ProfileSection | None = Field(default=None, description="the star")
+    snapshot: SnapshotSection | None = Field(default=None, description="matter in several dimensions, instead")
     mesh: MeshSection = Field(default_factory=MeshSection)
+    turning: TurningSection | None = Field(default=None, description="of a profile onto a block; default: as it is")
+    boundary: BoundarySection = Field(default_factory=BoundarySection)
     run: RunSection = Field(default_factory=RunSection)
     output: OutputSection = Field(default_factory=OutputSection)
 
@@ -114,6 +223,32 @@ class Case(TransportOptions):
         if value != "miscidynamics":
             raise ValueError(f"is {value!r}; accepted: 'miscidynamics'")
         return value
+
+    @model_validator(mode="after")
+    def _matter(self) -> Case:
+        if self.profile is None and self.snapshot is None:
+            raise ValueError(
+                "key profile is missing; accepted: a table of keys [profile] (a star) or [snapshot] (matter in several "
+                "dimensions)"
+            )
+        if self.profile is not None and self.snapshot is not None:
+            raise ValueError("profile and snapshot are both given; accepted: one of them")
+        if self.snapshot is not None and self.mesh != MeshSection():
+            raise ValueError("mesh is given; accepted with a snapshot: leave it out, the snapshot brings its mesh")
+        if self.turning is not None and (self.snapshot is not None or self.mesh.geometry == "radial"):
+            raise ValueError('turning is given; accepted with a profile and mesh.geometry = "cartesian" or "spherical"')
+        if not self.on_block and self.boundary != BoundarySection():
+            raise ValueError('boundary is given; accepted with a snapshot or mesh.geometry = "cartesian", "spherical"')
+        if self.on_block and self.run.twin:
+            raise ValueError(
+                "run.twin is True; accepted on radial meshes: survival probabilities are those of luminosities"
+            )
+        return self
+
+    @property
+    def on_block(self) -> bool:
+        """Whether the mesh is a block in up to three dimensions."""
+        return self.snapshot is not None or self.mesh.geometry != "radial"
 
     @model_validator(mode="after")
     def _used(self) -> Case:
@@ -126,6 +261,12 @@ class Case(TransportOptions):
     def transport(self) -> TransportOptions:
         """The options of the transport module alone."""
         return TransportOptions(**{name: getattr(self, name) for name in TransportOptions.model_fields})
+
+
+def _require_three(section: Section, name: str) -> None:
+    value = getattr(section, name)
+    if value is not None and len(value) != 3:
+        raise ValueError(f"{name} is {value}; accepted: a list of three, one for each axis")
 
 
 def load_case(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Case:

@@ -1,4 +1,4 @@
-"""What is in a file: outputs, checkpoints, profiles, and rate tables that this project can read."""
+"""What is in a file: outputs, checkpoints, snapshots, profiles, and rate tables that this project can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from .errors import OutputError
 from .io.hdf5 import import_h5py
 from .io.profiles import ENTRY_POINTS, find_reader
-from .io.read import is_hdf5, open_output
+from .io.read import is_hdf5, kind_of, open_output
+from .io.snapshots import ENTRY_POINTS as SNAPSHOTS
+from .io.snapshots import SnapshotFile, find_snapshot_reader
 from .profile import describe
 
 if TYPE_CHECKING:
@@ -45,10 +47,15 @@ def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     reader = find_reader(path)
     if reader is not None:
         return {"file": str(path), **describe(reader(path))}
+    snapshot = find_snapshot_reader(path)
+    if snapshot is not None:
+        return {"file": str(path), "format": "block snapshot of another code", **snapshot(path).describe()}
+    if is_hdf5(path) and kind_of(path) == "snapshot":
+        return {"file": str(path), "format": "misci_transport snapshot", **SnapshotFile(path).whole().describe()}
     if is_hdf5(path):
         return {"file": str(path), **_own(path)}
-    adapters = sorted(point.name for point in entry_points(group=ENTRY_POINTS))
-    known = ", ".join(["output", "checkpoint", "profile table", "NuLib table", *adapters])
+    adapters = sorted(point.name for group in (ENTRY_POINTS, SNAPSHOTS) for point in entry_points(group=group))
+    known = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *adapters])
     raise OutputError(f"{path}: format not recognized; accepted: {known}")
 
 

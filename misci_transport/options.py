@@ -447,6 +447,9 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _describe(annotation: Any, metadata: list[Any]) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        metadata = metadata + more
     choices = [part for part in (get_args(annotation) or (annotation,)) if part is not type(None)]
     if get_origin(annotation) is Literal:
         return " or ".join(repr(choice) for choice in choices)
@@ -456,6 +459,8 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         return "a table of names and values"
     if get_origin(annotation) in (list, tuple):
         return f"a list, each item {_describe(choices[0], [])}"
+    if len(choices) == 1 and get_origin(choices[0]) in (list, tuple):
+        return _describe(choices[0], [])
     nested = [part for choice in choices if get_origin(choice) is Annotated for part in get_args(choice)[1:]]
     plain = [get_args(choice)[0] if get_origin(choice) is Annotated else choice for choice in choices]
     words = {float: "a number", int: "an integer", bool: "true or false", str: "a string"}

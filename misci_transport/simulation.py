@@ -16,29 +16,29 @@ from .config import to_toml
 from .errors import ConfigurationError, ConvergenceError, OutputError
 from .fields import Field
 from .flavor import MixingParameters
-from .grid import RadialMesh
 from .io.checkpoint import restore, write_checkpoint
+from .io.hdf5 import import_h5py
 from .io.output import prepare_directory, write_fields
-from .io.profiles import open_profile
 from .io.read import Reader, open_output
 from .io.xdmf import write_xdmf
 from .parallel.errors import collective
-from .profile import SPECIES as REFERENCE_SPECIES
+from .scene import read_scene, reference_fields
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
-    from .config import Case, MeshSection, ProfileSection
+    from .block_mesh import BlockMesh
+    from .config import Case
     from .fluid import Fluid
+    from .grid import RadialMesh
     from .options import FlavorOptions, TransportOptions
-    from .profile import Profile
+    from .physics.block_boundary import BlockBoundary
+    from .scene import Scene
 
 logger = logging.getLogger(__name__)
 
-#: A cut through the profile's zones leaves no cell thinner than this fraction of its neighbour.
-_SLIVER = 0.25
 #: Seconds between progress lines where there is no terminal.
 _LINE_INTERVAL = 10.0
 #: Where the electron and heavy flavours' spectra differ by less than this fraction, no survival probability is formed.
@@ -126,12 +126,11 @@ def run_case(
     clock = _Clock(summary.seconds)
     with clock("set-up"):
         directory = prepare_directory(output_directory, comm)
+        # the build of h5py is chosen at its first import, which a snapshot may need
+        import_h5py(parallel=comm.size > 1)
         with collective(comm):
-            profile = read_profile(case.profile)
-            mesh = build_mesh(case.mesh, profile)
-            star = profile.on_faces(mesh.face)
-            star.validate()
-    job = _Job(case, directory, comm, profile, mesh, star, summary, clock)
+            scene = read_scene(case)
+    job = _Job(case, directory, comm, scene, summary, clock)
     if case.run.mode == "steady":
         if restart is not None:
             raise ConfigurationError('--restart: accepted only with run.mode = "time"')
@@ -144,56 +143,16 @@ def run_case(
     return summary
 
 
-def read_profile(section: ProfileSection) -> Profile:
-    """Open the star, with its continuation outwards where the case names one."""
-    profile = open_profile(section.file)
-    if section.continuation is not None:
-        profile = profile.join(open_profile(section.continuation), section.join_radius)
-    return profile
-
-
-def build_mesh(section: MeshSection, profile: Profile) -> RadialMesh:
-    """Mesh of the case on the range that the profile covers.
-
-    Raises
-    ------
-    ConfigurationError
-        If the mesh would reach outside the profile (key, value and accepted range are named).
-    """
-    native = profile.native_faces
-    low, high = float(native[0]), float(native[-1])
-    inner = low if section.inner is None else section.inner
-    outer = high if section.outer is None else section.outer
-    for key, value in (("inner", inner), ("outer", outer)):
-        if not low <= value <= high:
-            raise ConfigurationError(f"mesh.{key} is {value!r} cm; accepted: {low:.8g} to {high:.8g}, as the profile")
-    if not inner < outer:
-        raise ConfigurationError(f"mesh.inner is {inner!r} cm, mesh.outer {outer!r} cm; accepted: inner < outer")
-    if section.faces == "uniform":
-        faces = np.linspace(inner, outer, int(section.cells or 0) + 1)
-    elif section.faces == "logarithmic":
-        faces = np.concatenate([[low], np.geomspace(inner, outer, int(section.cells or 0))])
-    else:
-        faces = np.concatenate([[inner], native[(native > inner) & (native < outer)], [outer]])
-        width = np.diff(faces)
-        if width.size > 2 and width[-1] < _SLIVER * width[-2]:
-            faces = np.delete(faces, -2)
-        if width.size > 2 and width[0] < _SLIVER * width[1]:
-            faces = np.delete(faces, 1)
-    if section.refine > 1:
-        part = np.arange(section.refine) / section.refine
-        faces = np.append((faces[:-1, None] + part * np.diff(faces)[:, None]).ravel(), faces[-1])
-    return RadialMesh(faces)
-
-
-def make_transport(mesh: RadialMesh, options: TransportOptions, comm: Any) -> Any:
+def make_transport(
+    mesh: RadialMesh | BlockMesh, options: TransportOptions, comm: Any, boundary: BlockBoundary | None = None
+) -> Any:
     """The object that a host code would hold as well; matter that nobody moves does not respond."""
     from .plugin import Transport
 
     if options.collisions.response == "auto":
         collisions = options.collisions.model_copy(update={"response": "off"})
         options = options.model_copy(update={"collisions": collisions})
-    return Transport(mesh, options, comm)
+    return Transport(mesh, options, comm, boundary)
 
 
 def vacuum_survival(flavors: FlavorOptions) -> dict[str, float]:
@@ -279,9 +238,7 @@ class _Job:
     case: Case
     directory: Path
     comm: Any
-    profile: Profile
-    mesh: RadialMesh
-    star: Fluid
+    scene: Scene
     summary: RunSummary
     clock: _Clock
     transport: Any = None
@@ -304,8 +261,7 @@ class _Job:
     def solve(self, variant: str, options: TransportOptions, unmixed: Field | None = None) -> None:
         """Stationary state of the star with these options, and its output file."""
         with self.clock("set-up"):
-            self.transport = make_transport(self.mesh, options, self.comm)
-            fluid = self.local_fluid()
+            fluid = self.begin(options)
         space = self.transport.phase_space
         logger.info(
             "steady state%s: %d cells, %d directions, %d groups, %d flavours, %s ordering",
@@ -407,9 +363,8 @@ class _Job:
         """Step to the end time or the last step, with output and checkpoints on the way."""
         run = self.case.run
         with self.clock("set-up"):
-            self.transport = make_transport(self.mesh, self.case.transport, self.comm)
-            fluid = self.local_fluid()
-            limit = float(self.transport.max_dt())
+            fluid = self.begin(self.case.transport)
+            limit = np.inf if run.implicit else float(self.transport.max_dt())
             if run.dt is not None and run.dt > limit:
                 raise ConfigurationError(
                     f"run.dt is {run.dt!r} s; accepted: 0 < dt <= {limit:.6g} s, "
@@ -428,11 +383,12 @@ class _Job:
                 f"the checkpoint is at step {state.step}, {state.time:g} s; "
                 "accepted: run.end_time or run.max_steps beyond it"
             )
+        advance = self.transport.step_implicit if run.implicit else self.transport.step
         progress = _Progress(self.comm, state, run.end_time, run.max_steps, limit)
         while not _finished(state, run.end_time, run.max_steps):
             dt = step_size if run.end_time is None else min(step_size, run.end_time - state.time)
             with self.clock("steps" if done_steps else "first"):
-                self.transport.step(fluid, dt)
+                advance(fluid, dt)
             if run.end_time is not None and run.end_time - state.time < 1.0e-12 * run.end_time:
                 state.time = run.end_time  # what is left is round-off of the sum, not a step
             done_steps = state.step - first_step
@@ -450,10 +406,12 @@ class _Job:
 
     # ---- common --------------------------------------------------------------------------------------------
 
-    def local_fluid(self) -> Fluid:
-        """The star on this rank's cells."""
-        where = self.transport.decomposition
-        return self.star.take(slice(where.start, where.stop))
+    def begin(self, options: TransportOptions) -> Fluid:
+        """Make the transport; the matter on this rank's cells."""
+        scene = self.scene
+        self.transport = make_transport(scene.mesh, options, self.comm, scene.boundary)
+        with collective(self.comm):
+            return scene.matter(self.transport.decomposition)
 
     def write(self, name: str, fields: list[Field], attributes: dict[str, Any]) -> None:
         """One output file with its XDMF."""
@@ -467,7 +425,7 @@ class _Job:
             *fields,
             *(_scalar(f"ledger/{_slug(key)}", v, _ledger_unit(key), key) for key, v in self.summary.ledger.items()),
             *(_scalar(f"alignment_summary/{_slug(key)}", v, "1", key) for key, v in self.summary.alignment.items()),
-            *reference_fields(self.profile),
+            *reference_fields(self.scene.reference),
         ]
         path = write_fields(self.directory / name, fields, self.attributes() | attributes, transport.decomposition)
         with collective(self.comm):
@@ -483,13 +441,11 @@ class _Job:
 
     def attributes(self) -> dict[str, Any]:
         """What a file says about the run that made it."""
-        state, reference = self.transport.state, self.profile.reference or {}
+        state = self.transport.state
         return {
             "title": self.case.title,
             "configuration": to_toml(self.case),
-            "profile_title": self.profile.title,
-            "profile_citation": self.profile.citation,
-            "reference_citation": str(reference.get("citation", "")),
+            **self.scene.attributes(),
             "ordering": self.case.flavors.ordering,
             "time": float(state.time),
             "step": int(state.step),
@@ -546,7 +502,8 @@ class _Progress:
         """Tell where the run is."""
         if not self.active:
             return
-        words = f"t = {state.time:.4e} s, step {state.step}, step limit {self.limit:.2e} s"
+        words = f"t = {state.time:.4e} s, step {state.step}"
+        words += f", step limit {self.limit:.2e} s" if np.isfinite(self.limit) else ""
         done = self.fraction(state)
         if self.bar is not None:
             self.bar.set_postfix_str(words, refresh=False)
@@ -560,29 +517,6 @@ class _Progress:
         """Finish the bar."""
         if self.bar is not None:
             self.bar.close()
-
-
-def reference_fields(profile: Profile) -> list[Field]:
-    """Published neutrino results of the profile, so that pictures can show them on the same axes."""
-    reference = profile.reference
-    if not reference:
-        return []
-    units = {"luminosity": "erg/s", "rms_energy": "MeV", "flux_factor": "1", "number_fraction": "1/baryon"}
-    radius = np.asarray(reference["radius"], dtype=np.float64)
-    fields = [Field("reference/radius", radius, ("reference_radius",), "cm", "where results are published", "global")]
-    for name, unit in units.items():
-        values = np.array([reference[name][species] for species in REFERENCE_SPECIES], dtype=np.float64)
-        about = f"published {name.replace('_', ' ')} of nu_e, nubar_e, nu_x, nubar_x"
-        fields.append(
-            Field(f"reference/{name}", values, ("reference_species", "reference_radius"), unit, about, "global")
-        )
-    if "heating_radius" in reference:
-        rates = {"heating_radius": "cm", "energy_rate": "erg/s/baryon", "lepton_rate": "1/s/baryon"}
-        for name, unit in rates.items():
-            values = np.asarray(reference[name], dtype=np.float64)
-            about = f"published {name.replace('_', ' ')}"
-            fields.append(Field(f"reference/{name}", values, ("heating_radius",), unit, about, "global"))
-    return fields
 
 
 def _finished(state: Any, end_time: float | None, max_steps: int | None) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from misci_transport.config import Case, load_case, to_toml
 from misci_transport.errors import ConfigurationError
-from misci_transport.options import keys
+from misci_transport.options import keys, section_of
 
 MINIMAL = '[profile]\nfile = "star.txt"\n'
 
@@ -124,7 +124,8 @@ def test_complete_configuration_reads_back(case_file, tmp_path):
 
 
 def test_every_key_is_described():
-    for section in (Case, *(Case.model_fields[name].annotation for name in ("profile", "mesh", "run", "output"))):
+    sections = [section_of(field.annotation) for field in Case.model_fields.values()]
+    for section in (Case, *(model for model in sections if model is not None)):
         for name, field in section.model_fields.items():
             assert field.description or hasattr(field.annotation, "model_fields"), f"{section.__name__}.{name}"
 
@@ -138,3 +139,46 @@ def test_user_guide_lists_every_key():
     assert guide.strip() == update_keys.tables().strip(), "run docs/update_keys.py"
     for key in keys(Case):
         assert f"| `{key.rpartition('.')[2]}` |" in guide or f"### [{key}]" in guide, key
+
+
+BOX = ["mesh.lower=[-1e7,-1e7,-1e7]", "mesh.upper=[1e7,1e7,1e7]", "mesh.shape=[4,4,4]", 'mesh.geometry="cartesian"']
+
+
+def test_block_meshes(case_file, tmp_path):
+    case = load_case(case_file(), [*BOX, "turning.wrinkle=0.05", 'boundary.low=["reflecting","auto","auto"]'])
+    assert case.on_block
+    assert case.turning.turning.wrinkle == 0.05
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(case))
+    assert load_case(again) == case
+    snapshot = load_case(case_file('[snapshot]\nfile = "a.h5"\n'))
+    assert snapshot.on_block
+    assert snapshot.snapshot.file == str(tmp_path / "a.h5")
+    assert not load_case(case_file()).on_block
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        (MINIMAL + '[snapshot]\nfile = "a.h5"\n', [], "profile and snapshot are both given; accepted: one of them"),
+        ('[snapshot]\nfile = "a.h5"\n', ["mesh.refine=2"], "mesh is given; accepted with a snapshot: leave it out"),
+        ('[snapshot]\nfile = "a.h5"\n', ["turning.wrinkle=0.1"], "turning is given; accepted with a profile"),
+        ('[snapshot]\nfile = "a.h5"\n', ["run.twin=true"], "run.twin is True; accepted on radial meshes"),
+        ('[snapshot]\nfile = "a.h5"\n', ["snapshot.coarsen=[2,2]"], "coarsen is [2, 2]; accepted: a list of three"),
+        ('[snapshot]\nfile = "a.h5"\n', ["snapshot.coarsen=[2,0,1]"], "snapshot.coarsen.1 is 0; accepted: "),
+        (MINIMAL, ["turning.wrinkle=0.1"], 'turning is given; accepted with a profile and mesh.geometry = "cartesian"'),
+        (MINIMAL, ['boundary.low=["auto","auto","reflecting"]'], "boundary is given; accepted with a snapshot"),
+        (MINIMAL, ["mesh.polar_cells=4"], 'mesh.polar_cells is 4; accepted only with geometry = "spherical"'),
+        (MINIMAL, ["mesh.shape=[2,2,2]"], 'mesh.shape is [2, 2, 2]; accepted only with geometry = "cartesian"'),
+        (MINIMAL, BOX[1:], 'mesh.lower is missing; accepted with geometry = "cartesian": three numbers'),
+        (MINIMAL, [*BOX, "mesh.refine=2"], 'mesh.refine is 2; accepted only with geometry = "radial" or "spherical"'),
+        (MINIMAL, [*BOX, "mesh.lower=[0,0,1e7]"], "accepted: lower < upper"),
+        (MINIMAL, [*BOX, "mesh.shape=[4,4,1]"], "mesh.shape.2 is 1; accepted: "),
+        (MINIMAL, [*BOX, "turning.shift=[9e6,0,0]"], "the shock of a turned star is moved by up to 9e+06 cm"),
+        (MINIMAL, [*BOX, "boundary.low=['auto']"], "low is ['auto']; accepted: a list of three, one for each axis"),
+        (MINIMAL, ["run.mode=time", "run.max_steps=1", "run.implicit=true"], "dt is missing; accepted with implicit"),
+        (MINIMAL, ["run.implicit=true", "run.dt=1.0"], 'accepted only with mode = "time"'),
+    ],
+)
+def test_block_keys_that_do_not_fit(case_file, text, overrides, expected):
+    assert expected in message(case_file(text), *overrides)

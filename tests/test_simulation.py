@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from misci_transport import simulation
+from misci_transport import scene, simulation
 from misci_transport.config import load_case
 from misci_transport.constants import SPEED_OF_LIGHT
 from misci_transport.energy import EnergyGrid
@@ -17,7 +17,8 @@ from misci_transport.io.read import open_checkpoint, open_output
 from misci_transport.options import FlavorOptions
 from misci_transport.parallel.decomposition import Layout
 from misci_transport.profile import Profile
-from misci_transport.simulation import build_mesh, run_case, survival_probability, vacuum_survival
+from misci_transport.scene import build_mesh
+from misci_transport.simulation import run_case, survival_probability, vacuum_survival
 
 #: the warning is of Debian's h5py 3.7 on numpy 1.26
 pytestmark = pytest.mark.filterwarnings("ignore:.product. is deprecated:DeprecationWarning")
@@ -29,7 +30,7 @@ DIRECTIONS = 2
 class FakeTransport:
     """The interface of the real one with arithmetic instead of physics."""
 
-    def __init__(self, mesh, options, comm):
+    def __init__(self, mesh, options, comm, boundary=None):
         self.options = options
         energy = EnergyGrid.logarithmic(options.energy.minimum, options.energy.maximum, options.energy.groups)
         shape = (DIRECTIONS, 2, energy.size, 3)
@@ -154,7 +155,7 @@ def make_case(tmp_path, monkeypatch):
         for name in ("luminosity", "rms_energy", "flux_factor", "number_fraction")
     }
     profile.reference |= {"radius": radius, "heating_radius": radius, "energy_rate": radius, "lepton_rate": radius}
-    monkeypatch.setattr(simulation, "open_profile", lambda path: profile)
+    monkeypatch.setattr(scene, "open_profile", lambda path: profile)
     path = tmp_path / "case.toml"
 
     def make(text, *overrides):
@@ -273,7 +274,7 @@ def test_negative_density_names_the_cell(make_case, tmp_path, monkeypatch):
     bad = star()
     bad.fluid.mass_density[3] = -1.0
     monkeypatch.setattr(bad, "on_faces", lambda faces: bad.fluid, raising=False)
-    monkeypatch.setattr(simulation, "open_profile", lambda path: bad)
+    monkeypatch.setattr(scene, "open_profile", lambda path: bad)
     with pytest.raises(UnphysicalInputError, match=r"mass_density in cell 3 is .*-1.0.*accepted: \(0"):
         run_case(make_case(TIME), tmp_path / "out", OneRank())
 
@@ -311,11 +312,11 @@ def test_meshes(make_case):
 
 def test_continuation_is_joined(make_case, monkeypatch):
     outer = star(20, 4e7)
-    monkeypatch.setattr(simulation, "open_profile", lambda path: outer if "outer" in str(path) else star())
+    monkeypatch.setattr(scene, "open_profile", lambda path: outer if "outer" in str(path) else star())
     case = make_case("", "profile.continuation=outer.txt")
-    assert simulation.read_profile(case.profile).faces[-1] == 4e7
+    assert scene.read_profile(case.profile).faces[-1] == 4e7
     with pytest.raises(ProfileError, match="joint at 9e"):
-        simulation.read_profile(make_case("", "profile.continuation=outer.txt", "profile.join_radius=9e9").profile)
+        scene.read_profile(make_case("", "profile.continuation=outer.txt", "profile.join_radius=9e9").profile)
 
 
 def test_vacuum_survival_of_the_global_fit():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CheckpointError, MisciError, OutputError
+from ..errors import CheckpointError, MisciError, OutputError, ProfileError
 from ..fields import Field
 from .hdf5 import import_h5py
 from .output import FORMAT, FORMAT_VERSION
@@ -60,7 +60,7 @@ class Reader:
 
     @property
     def kind(self) -> str:
-        """Either "output" or "checkpoint"."""
+        """What the file is: "output", "checkpoint" or "snapshot"."""
         return str(self.attributes["kind"])
 
     @property
@@ -68,8 +68,8 @@ class Reader:
         """Complete configuration of the run as TOML text."""
         return str(self.attributes.get("configuration", ""))
 
-    def array(self, name: str, part: slice | None = None) -> NDArray[Any]:
-        """The values of a field, or a part of them along the first axis.
+    def array(self, name: str, part: slice | tuple[slice, ...] | None = None) -> NDArray[Any]:
+        """The values of a field, or a part of them along the first axis or axes.
 
         Raises
         ------
@@ -117,6 +117,16 @@ def open_output(path: str | os.PathLike[str]) -> Reader:
     return _open(path, ("output", "checkpoint"), OutputError)
 
 
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """Kind of an HDF5 file of this package; None if it is not one or cannot be opened."""
+    try:
+        with import_h5py().File(path, "r") as file:
+            ours = _plain(file.attrs.get("format")) == FORMAT
+            return str(_plain(file.attrs.get("kind"))) if ours else None
+    except OSError:
+        return None
+
+
 def open_checkpoint(path: str | os.PathLike[str]) -> Reader:
     """Open a checkpoint.
 
@@ -126,6 +136,17 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Reader:
         As for :func:`open_output`, and if the file is not a checkpoint.
     """
     return _open(path, ("checkpoint",), CheckpointError)
+
+
+def open_snapshot_file(path: str | os.PathLike[str]) -> Reader:
+    """Open a block snapshot of this package's format.
+
+    Raises
+    ------
+    ProfileError
+        As for :func:`open_output`, and if the file is not a snapshot.
+    """
+    return _open(path, ("snapshot",), ProfileError)
 
 
 def _open(path: str | os.PathLike[str], kinds: tuple[str, ...], error: type[MisciError]) -> Reader:

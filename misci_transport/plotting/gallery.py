@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..io.read import Reader, open_output
-from . import pictures
+from . import cuts, pictures
 from .style import save
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("luminosity", ("radiation/luminosity", "radiation/rms_energy"), pictures.luminosities),
     ("spectra", ("radiation/number_spectrum",), pictures.spectra),
     ("survival", ("survival/surface", "survival/surface_from_levels"), pictures.survival),
-    ("hamiltonian", ("mixing/matter_potential", "mixing/self_interaction"), pictures.hamiltonian),
+    ("hamiltonian", ("mesh/face", "mixing/matter_potential", "mixing/self_interaction"), pictures.hamiltonian),
     ("levels", ("mixing/electron_content", "mixing/level_number_luminosity"), pictures.levels),
-    ("solver", ("alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
-    ("heating", ("sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
+    ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
+    ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
 )
 #: Pictures that also show another run of the same star, and the name of its file.
@@ -57,14 +57,20 @@ def plot_output(path: str | os.PathLike[str], directory: str | os.PathLike[str])
                 continue
             other = _companion(path, name, stack)
             figure = draw(reader) if other is None else draw(reader, other)
-            target = directory / f"{path.stem}_{name}.png"
-            try:
-                made.append(save(figure, target))
-            except OSError as error:
-                raise OutputError(f"picture {target} cannot be written: {error.strerror or error}") from None
+            made.append(_saved(figure, directory / f"{path.stem}_{name}.png"))
+        if cuts.is_block(reader):
+            for name, figure in cuts.figures(reader).items():
+                made.append(_saved(figure, directory / f"{path.stem}_{name}.png"))
     if not made:
         raise OutputError(f"{path}: none of its fields has a picture; found {', '.join(reader.names)}")
     return made
+
+
+def _saved(figure: Any, target: Path) -> Path:
+    try:
+        return save(figure, target)
+    except OSError as error:
+        raise OutputError(f"picture {target} cannot be written: {error.strerror or error}") from None
 
 
 def _companion(path: Path, name: str, stack: ExitStack) -> Reader | None:

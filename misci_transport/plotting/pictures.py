@@ -45,7 +45,7 @@ _PUBLISHED = (
 def luminosities(reader: Reader) -> Any:
     """Luminosity and rms energy of all flavours against radius, with the published curves where there are any."""
     face, center = _radii(reader)
-    flavors = _flavors(reader)
+    flavors = flavors_of(reader)
     luminosity, rms = reader["radiation/luminosity"] / 1.0e51, reader["radiation/rms_energy"]
     with styled():
         figure, axes = canvas(2, 1, 6.4, 6.0, sharex=True)
@@ -85,14 +85,14 @@ def luminosities(reader: Reader) -> Any:
         upper.set_ylabel(r"luminosity [$10^{51}$ erg s$^{-1}$]")
         lower.set_ylabel("rms energy [MeV]")
         upper.legend(ncols=3, loc="upper right")
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
 def spectra(reader: Reader, unmixed: Reader | None = None) -> Any:
     """Number spectra by flavour at a few radii and at the outermost face; thin grey lines without mixing."""
     face, _ = _radii(reader)
-    energy, flavors = reader["energy/center"], _flavors(reader)
+    energy, flavors = reader["energy/center"], flavors_of(reader)
     faces = sorted({*(int(np.argmin(np.abs(face - r))) for r in _SPECTRUM_RADII if r < face[-1]), face.size - 1})
     scale = 1.0e-56
     with styled():
@@ -124,7 +124,7 @@ def spectra(reader: Reader, unmixed: Reader | None = None) -> Any:
             if unmixed is not None:
                 axes[species, -1].plot([], [], color=GREY, linewidth=0.6, label="without mixing")
             axes[species, -1].legend()
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -159,7 +159,7 @@ def survival(reader: Reader, without_self_interaction: Reader | None = None) -> 
             panel.set_ylim(-0.05, 1.05)
         axes[0, 0].set_ylabel(r"$(F_e - F_x^0)/(F_e^0 - F_x^0)$")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -208,14 +208,14 @@ def hamiltonian(reader: Reader) -> Any:
         _log_radius(panel, center[0], face[-1])
         panel.set_ylabel(r"potential [cm$^{-1}$]")
         panel.legend(loc="upper right")
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
 def levels(reader: Reader) -> Any:
     """Electron content of the levels, and what levels and flavours carry, against radius."""
     face, center = _radii(reader)
-    energy, flavors = reader["energy/center"], _flavors(reader)
+    energy, flavors = reader["energy/center"], flavors_of(reader)
     group = int(np.argmin(np.abs(energy - _SHOWN_ENERGY)))
     content = reader["mixing/electron_content"][:, :, group]
     carried = reader["mixing/level_number_luminosity"][..., group]
@@ -259,7 +259,7 @@ def levels(reader: Reader) -> Any:
             _log_radius(panel, max(face[0], _INSIDE), face[-1])
         axes[0, 0].set_title(f"electron content of the levels at {energy[group]:.1f} MeV")
         axes[0, 1].set_title("number luminosity of levels and flavours")
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -307,7 +307,7 @@ def solver(reader: Reader) -> Any:
         panels[0].set_ylim(-0.5, 1.4 * max(reader["alignment/iterations"].max(), 5.0))
         panels[0].legend(loc="upper left")
         panels[0].set_title(f"{int(locked.sum())} of {locked.size} cells flavour-locked")
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -352,7 +352,7 @@ def heating(reader: Reader) -> Any:
             panel.legend()
         axes[1, 0].set_xlim(low / KILOMETRE, high / KILOMETRE)
         axes[1, 0].set_xlabel("radius [km]")
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -381,7 +381,7 @@ def ledger(reader: Reader) -> Any:
             panel.set_ylabel(label)
             if chosen:
                 panel.legend()
-        _titled(figure, reader)
+        titled(figure, reader)
     return figure
 
 
@@ -390,7 +390,8 @@ def _radii(reader: Reader) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return face, 0.5 * (face[1:] + face[:-1])
 
 
-def _flavors(reader: Reader) -> int:
+def flavors_of(reader: Reader) -> int:
+    """Number of flavours that mix."""
     import tomllib
 
     text = reader.configuration
@@ -398,7 +399,7 @@ def _flavors(reader: Reader) -> int:
 
 
 def _level_names(reader: Reader) -> tuple[str, str]:
-    if _flavors(reader) == 2:
+    if flavors_of(reader) == 2:
         sine, cosine = r"\sin^2\theta", r"\cos^2\theta"
         return (cosine, sine) if reader.attributes.get("ordering") == "inverted" else (sine, cosine)
     if reader.attributes.get("ordering") == "inverted":
@@ -428,6 +429,7 @@ def _length(radius: float) -> str:
     return rf"${kilometres / 10.0**exponent:.2g}\times 10^{{{exponent}}}$ km"
 
 
-def _titled(figure: Any, reader: Reader) -> None:
+def titled(figure: Any, reader: Reader, more: str = "") -> None:
+    """Title of the case above a figure."""
     title, variant = reader.attributes.get("title", ""), reader.attributes.get("variant", "")
-    figure.suptitle(", ".join(part for part in (title, variant) if part), fontsize=9.5)
+    figure.suptitle(", ".join(part for part in (title, variant, more) if part), fontsize=9.5)
