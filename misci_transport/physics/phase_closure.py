@@ -51,7 +51,7 @@ class ClosureState:
 
     @property
     def hessian(self) -> NDArray[np.float64]:
-        """d^2 Phi*/d lambda d lambda (place, order, charge, order, charge), symmetric: the response, density negative."""
+        """d^2 Phi*/d lambda d lambda (place, order, charge, order, charge), symmetric: response, minus for density."""
         out = self.response.copy()
         out[:, 0] *= -1.0
         return out
@@ -76,6 +76,7 @@ class PhaseClosure:
         If shapes do not fit.
     """
 
+    places: int  #: number of places
     low: NDArray[np.float64]  #: (place, group, N_f) diagonal vacuum term at the bins' lower ends of 1/2E, cm^-1
     high: NDArray[np.float64]  #: (place, group, N_f) the same at the upper ends
     external: NDArray[
@@ -115,11 +116,6 @@ class PhaseClosure:
             )
 
     @property
-    def places(self) -> int:
-        """Number of places."""
-        return max(len(getattr(self, name)) for name in _ROWS)
-
-    @property
     def orders(self) -> int:
         """1 + number of axes."""
         return int(self.velocity.shape[-1]) + 1
@@ -144,11 +140,8 @@ class PhaseClosure:
     def take(self, places: NDArray[np.int64]) -> PhaseClosure:
         """Some of the places."""
         rows = {name: getattr(self, name) for name in _ROWS}
-        rows = {name: rows[name] if len(rows[name]) == 1 and self.places > 1 else rows[name][places] for name in rows}
-        # one place would be a row for all: without another hint its number of copies would be lost
-        if all(len(rows[name]) == 1 for name in rows) and len(places) != 1:
-            rows["velocity"] = np.repeat(rows["velocity"], len(places), axis=0)
-        return replace(self, **rows)
+        rows = {name: row if len(row) == 1 and self.places != 1 else row[places] for name, row in rows.items()}
+        return replace(self, places=len(places), **rows)
 
     def empty(self) -> ClosureState:
         """States of zero moments, not converged: a place to put guesses."""

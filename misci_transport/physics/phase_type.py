@@ -34,7 +34,7 @@ class PhaseType:
     """Type and speeds at a batch of places."""
 
     kind: NDArray[np.int64]  #: (place,) index in `TYPE_NAMES`, over the resolved axes
-    steepness: NDArray[np.float64]  #: (place,) largest |q_0| of a transverse wave with |q| = 1; inf without a march
+    steepness: NDArray[np.float64]  #: (place,) largest |q_0| of a wave whose |q| along the other axes is 1
     speed: NDArray[np.complex128]  #: (place, 2 charges) W/q_0 of waves along axis 0, in units of c
     growth: NDArray[np.float64]  #: (place,) largest |Im W|/|q| of waves in any of the directions looked at
 
@@ -64,9 +64,8 @@ def classify(hessian: NDArray[np.float64], resolved: Sequence[int]) -> PhaseType
             real = _is_real(root)
             some_real |= real.any(axis=1)
             some_complex |= ~real.all(axis=1)
-            steepness = np.maximum(steepness, np.where(real.all(axis=1), np.abs(root).max(axis=1), np.inf))
+            steepness = np.maximum(steepness, np.abs(root).max(axis=1))
         kind = np.where(some_complex, np.where(some_real, MIXED, ELLIPTIC), HYPERBOLIC)
-        steepness[some_complex] = np.inf
     elif len(axes) > 1:
         raise ValueError("resolved axes of a phase equation include axis 0")
     time = np.zeros(orders)
