@@ -60,11 +60,9 @@ def describe(
     """Places with their types and second derivatives of Phi* by k_a of the first charge, in words."""
     words = []
     for n in chosen[:limit]:
-        at = ", ".join(f"{x:.6g}" for x in places.coordinates[n])
         second = hessian[n, 1:, 0, 1:, 0]
         diagonal = ", ".join(f"{x:.3e}" for x in np.diagonal(second))
-        cells = " and ".join(str(int(c)) for c in places.cells[n] if c >= 0)
-        words.append(f"cell {cells} at ({at}): {TYPE_NAMES[kind[n]]}, d2Phi/dk2 = {diagonal}")
+        words.append(f"cell {places.words(int(n))}: {TYPE_NAMES[kind[n]]}, d2Phi/dk2 = {diagonal}")
     if chosen.size > limit:
         words.append(f"and {chosen.size - limit} more places")
     return words
@@ -372,11 +370,9 @@ class PhaseSolver:
         places = self.grid.places
         words = []
         for n in lost[:3]:
-            cells = " and ".join(str(int(c)) for c in places.cells[n] if c >= 0)
-            at = ", ".join(f"{v:.6g}" for v in places.coordinates[n])
             one = STATUS_NAMES[int(states.status[n])]
             k = ", ".join(f"{v:.6g}" for v in states.multiplier[n, 1:, 0])
-            words.append(f"cell {cells} at ({at}): {one}, residual {states.residual[n]:.3e}, last good k = ({k})")
+            words.append(f"cell {places.words(int(n))}: {one}, residual {states.residual[n]:.3e}, last good k = ({k})")
         words = [word for part in comm.allgather(words) for word in part]
         total = comm.allreduce(int(self.grid.mine[lost].sum()))
         if total:

@@ -41,6 +41,11 @@ class Places:
         """Number of places."""
         return int(self.coordinates.shape[0])
 
+    def words(self, n: int) -> str:
+        """The cells at a place and its coordinates, for messages."""
+        cells = [str(c) for c in sorted({int(c) for c in self.cells[n] if c >= 0})]
+        return f"{' and '.join(cells)} at ({', '.join(f'{x:.6g}' for x in self.coordinates[n])})"
+
 
 class Medium(Protocol):
     """What the neutrinos and the matter are at given places."""

@@ -344,3 +344,39 @@ def march(
     decomposition = BlockDecomposition(mesh.shape, comm=comm)
     boundary = PhaseBoundary((("flux", "flux"), ("closed", "closed"), ("closed", "closed")), flux=flux)
     return mesh, decomposition, PhaseMarch(mesh, decomposition, medium, boundary, **options).solve()
+
+
+def plane_waves(kind: str, cells: int, strength: float, comm: Any = None) -> tuple[float, float]:
+    """Largest errors of a small wave on a synchronised plane state, relative to the wave: of phi, and of the flux.
+
+    With d2Phi/dk_x dk_y = 0 the change eta of phi obeys a eta_xx + b eta_yy = 0. The flux at x = 0 is N_1 c (1 + epsilon
+    cos q y), and with K^2 = q^2 |b/a|: hyperbolic, eta(0) = 0: eta = - epsilon N_1 c/(a K) sin K x cos q y; elliptic, eta(L)
+    = 0: eta = epsilon N_1 c/(a K) sinh K (L - x)/cosh K L cos q y.
+    """
+    gas = Synchronized(kind, strength)
+    k = gas.wave_number()
+    hessian, flux = gas.hessian(k), gas.flux(k)[0]
+    q, epsilon = 2.0 * np.pi, 1.0e-4
+    rate = q * np.sqrt(abs(hessian[1, 1] / hessian[0, 0]))
+    length = 1.0 / rate
+    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (length, 1.0, 1.0), (cells, cells, 1))
+    boundary = PhaseBoundary(
+        (("flux", "phase"), ("periodic", "periodic"), ("closed", "closed")),
+        flux=lambda at: flux / ROOT2 * (1.0 + epsilon * np.cos(q * at[:, 1:2])),
+        phase=lambda at: -k[0] / ROOT2 * at[:, :1],
+    )
+    decomposition = BlockDecomposition(mesh.shape, boundary.periodic, comm)
+    at = mesh.centers[decomposition.cells]
+    size = epsilon * flux / (hessian[0, 0] * rate)
+    if kind == "hyperbolic":
+        marched = PhaseMarch(mesh, decomposition, gas, boundary).solve()
+        found = marched.phase[:, 0] * ROOT2
+        eta = -size * np.sin(rate * at[:, 0])
+    else:
+        found = PhaseSolver(mesh, decomposition, gas, boundary).solve()[0][:, 0] * ROOT2
+        eta = size * np.sinh(rate * (length - at[:, 0])) / np.cosh(rate * length)
+    # the base state's own k differs from the expansion's by the next order: only what varies along y is compared
+    wave = np.cos(q * at[:, 1])
+    found, eta = (decomposition.gather(x).reshape(cells, cells) for x in (found, eta * wave))
+    difference = found - found.mean(axis=0) - eta
+    return float(np.abs(difference).max() / np.abs(eta).max()), rate
