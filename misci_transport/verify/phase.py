@@ -1,23 +1,23 @@
-"""V28: the common phase of stationary states in several dimensions, against closed forms and spherical symmetry."""
+"""The common phase of stationary states in several dimensions, against closed forms and spherical symmetry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import solve_bvp, solve_ivp
-from scipy.special import roots_legendre
+from scipy.interpolate import CubicSpline
+from scipy.special import eval_legendre
 
-from ..alignment.branches import start_branches
 from ..block_mesh import BlockMesh
 from ..errors import ConvergenceError
 from ..parallel.block_decomposition import BlockDecomposition
-from ..physics.phase_closure import ClosureState, PhaseClosure
-from ..solvers.phase import PhaseSolver
-from ..solvers.phase_grid import PhaseBoundary, Places
+from ..physics.phase_type import ELLIPTIC, HYPERBOLIC, classify
+from ..solvers.phase import PhaseReport, PhaseSolver
+from ..solvers.phase_grid import PhaseBoundary
 from ..solvers.phase_march import MarchedPhase, PhaseMarch
-from .bulb import Bulb, _alone, box
+from .bulb import box
+from .phase_media import ROOT2, SphericalMedium, Synchronized, TwoBeams, one_place
 from .registry import Findings, Parameter, problem
 from .setup import order
 
@@ -26,357 +26,320 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: A charge is the diagonal generator diag(1, -1)/sqrt 2, its density 1/sqrt 2 of the component of flavour isospin along
-#: B, and its multiplier 1/sqrt 2 of the frequency of the turn about B.
-ROOT2 = np.sqrt(2.0)
+#: Range of radii of the bulb R60 where the equation is hyperbolic, and where it is elliptic.
+RANGES = {"hyperbolic": (170.0, 300.0), "elliptic": (390.0, 520.0)}
+#: Number of the Legendre polynomial that the flux at the source is perturbed with, and its size.
+DEGREE, PERTURBATION = 8, 1.0e-4
 
 
-# two beams: exact at any strength, elliptic
+def response_error(medium: Any) -> tuple[float, float]:
+    """Largest difference of dTr(Q D_l)/d lambda from central differences, and of Tr(Q D_l) from those of Phi*.
 
-
-@dataclass(frozen=True)
-class TwoBeams:
-    """Two directions of one frequency w with numbers a_1, a_2 in a plane, in flavour isospin (|B| = 1).
-
-    P_i is along its H_i = m P_j + f_i B, f_i = w - omega + v_i . k, m = strength (1 - v_1 . v_2). The torques give
-    f_1 a_1 sin t_1 = - f_2 a_2 sin t_2, and with X_i = f_i P_i . B: X_1 + X_2 = - f_1 f_2/m, X_1^2 - X_2^2 = (f_1 a_1)^2
-    - (f_2 a_2)^2, so that
-
-        P_1 . B = - (1/2) [f_2/m + m a_1^2/f_2 - m a_2^2 f_2/f_1^2] = dPhi*/df_1,   and the same with 1 and 2 exchanged,
-        Phi* = - (1/2) [f_1 f_2/m + m a_1^2 f_1/f_2 + m a_2^2 f_2/f_1].
-
-    det d^2 Phi*/df df > 0 and |cos t_i| < 1 are both the triangle inequality of f_1 f_2/m, f_1 a_1, f_2 a_2: elliptic
-    wherever there is a phase.
+    Relative to the largest element, and to the largest charge.
     """
-
-    angles: tuple[float, float] = (0.6, -0.5)
-    numbers: tuple[float, float] = (1.0, 0.7)
-    coupling: float = 1.0  #: m
-    frequency: float = 1.0
-
-    @property
-    def velocity(self) -> NDArray[np.float64]:
-        """(beam, axis)."""
-        return np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
-
-    def along(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P_i . B at the gradients k (place, axis) of the angle about B: (place, beam)."""
-        f = self.frequency + k @ self.velocity.T
-        m, a = self.coupling, self.numbers
-        parts = [
-            f[:, 1 - i] / m + m * a[i] ** 2 / f[:, 1 - i] - m * a[1 - i] ** 2 * f[:, 1 - i] / f[:, i] ** 2
-            for i in range(2)
-        ]
-        return -0.5 * np.stack(parts, axis=1)
-
-    def flux(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
-        """B . D_1 (place, axis)."""
-        return np.asarray(self.along(k) @ self.velocity)
-
-    def closure(self, places: Places) -> PhaseClosure:
-        """Populations in the lower level: P_i is opposite to H_i."""
-        v = self.velocity
-        level = np.array([[[0.5 * self.frequency, -0.5 * self.frequency]]])
-        populations = np.zeros((1, 2, 2, 1, 2))
-        populations[0, :, 0, 0, 0] = self.numbers
-        weight = np.concatenate([np.ones((1, 2)), v.T])[None]
-        strength = self.coupling / (1.0 - float(v[0] @ v[1]))
-        return PhaseClosure(
-            places.size, level, level, np.zeros((1, 3, 4)), weight, v[None], populations, np.ones(1), strength
-        )
-
-    def seed(self, places: Places) -> ClosureState:
-        """The states at k = 0."""
-        closure = self.closure(replace_size(places, 1))
-        along = self.along(np.zeros((1, 2)))
-        across = np.sqrt(np.array(self.numbers) ** 2 - along**2) * np.array([1.0, -1.0])
-        state = closure.empty()
-        vector = np.stack([along, across, np.zeros_like(along)], axis=2) / ROOT2
-        state.unknowns[:] = np.einsum("lm,cmd->cld", closure.weight[0], vector).reshape(1, -1)
-        state = solved(closure, state, np.zeros((1, 3, 1)))
-        return state.take(np.zeros(places.size, dtype=np.int64))
+    place = one_place()
+    closure, state = medium.closure(place), medium.seed(place)
+    slope = np.empty(closure.orders)
+    response = np.empty((closure.orders, closure.orders))
+    # a small part of the range of multipliers in which the state turns from one end to the other
+    h = 1.0e-4 * float(closure.scale[0] / np.abs(state.response).max())
+    for order_ in range(closure.orders):
+        ends = []
+        for sign in (1.0, -1.0):
+            multiplier = state.multiplier.copy()
+            multiplier[:, order_] += sign * h
+            end = closure.solve(state, multiplier)
+            ends.append((end.charge[0, :, 0], closure.potential(end)[0]))
+        response[:, order_] = (ends[0][0] - ends[1][0]) / (2.0 * h)
+        slope[order_] = (ends[0][1] - ends[1][1]) / (2.0 * h)
+    charge = state.charge[0, :, 0] * np.where(np.arange(closure.orders) == 0, -1.0, 1.0)
+    analytic = state.response[0, :, 0, :, 0]
+    return (
+        float(np.abs(response - analytic).max() / np.abs(analytic).max()),
+        float(np.abs(slope - charge).max() / np.abs(charge).max()),
+    )
 
 
-def replace_size(places: Places, size: int) -> Places:
-    """The first places, or a made-up one where there are none."""
-    if places.size < size:
-        return Places(np.ones((size, 3)), np.zeros((size, 2), dtype=np.int64))
-    return Places(places.coordinates[:size], places.cells[:size])
+# closed forms in the plane
 
 
-def solved(closure: PhaseClosure, guess: ClosureState, multiplier: NDArray[np.float64], **given: Any) -> ClosureState:
-    """Closures that must have a solution.
+def two_beam_phase(at: NDArray[np.float64], derivative: bool = False) -> NDArray[np.float64]:
+    """The angle about B that is to be found, (place,), or its gradient (place, 2)."""
+    x, y = 1.3 * at[:, 0] + 0.2, 2.1 * at[:, 1] - 0.4
+    if derivative:
+        return 0.1 * np.stack([1.3 * np.cos(x) * np.cos(y) + 0.5, -2.1 * np.sin(x) * np.sin(y)], axis=1)
+    return np.asarray(0.1 * (np.sin(x) * np.cos(y) + 0.5 * at[:, 0]))
 
-    Raises
-    ------
-    ConvergenceError
-        If one has none.
+
+def two_beam_error(cells: int, comm: Any = None, **options: Any) -> tuple[float, PhaseReport]:
+    """Largest error of phi on the unit square, relative to its range, with the source that two_beam_phase needs."""
+    beams = TwoBeams()
+
+    def flux(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = beams.flux(-two_beam_phase(at, derivative=True))
+        return found
+
+    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (cells, cells, 1))
+    decomposition = BlockDecomposition(mesh.shape, comm=comm)
+    at = mesh.centers[decomposition.cells]
+    made, step = np.zeros(at.shape[0]), 1.0e-4
+    for axis in range(2):
+        shift = step * np.eye(3)[axis]
+        made += (flux(at + shift) - flux(at - shift))[:, axis] / (2.0 * step)
+    boundary = PhaseBoundary(
+        (("flux", "phase"), ("phase", "phase"), ("closed", "closed")),
+        flux=lambda x: flux(x)[:, :1] / ROOT2,
+        phase=lambda x: two_beam_phase(x)[:, None] / ROOT2,
+    )
+    solver = PhaseSolver(mesh, decomposition, beams, boundary, source=made[:, None] / ROOT2, **options)
+    found, _, report = solver.solve()
+    phase = decomposition.gather(found)[:, 0]
+    exact = two_beam_phase(mesh.centers) / ROOT2
+    return float(np.abs(phase - exact).max() / np.ptp(exact)), report
+
+
+def synchronized_error(kind: str, strength: float) -> float:
+    """Largest difference of d^2 Phi*/dk dk from its expansion in 1/mu, relative along each axis."""
+    gas = Synchronized(kind, strength)
+    state = gas.seed(one_place())
+    found = state.hessian[0, 1:, 0, 1:, 0]
+    # the same tilt is at a k that differs by the next order: compared at the k of the state
+    exact = gas.hessian(state.multiplier[0, 1:, 0] * ROOT2)
+    size = np.sqrt(np.abs(np.diagonal(exact)))
+    return float(np.abs((found - exact) / np.outer(size, size)).max())
+
+
+def plane_wave_error(kind: str, cells: int, strength: float = 1.0e3, comm: Any = None) -> float:
+    """Largest error of a small wave of phi on a plane state of many directions, relative to the wave.
+
+    With d2Phi/dk_x dk_y = 0 the change eta of phi obeys a eta_xx + b eta_yy = 0. The flux f at x = 0 is changed by
+    epsilon f cos q y, and with K^2 = q^2 |b/a|,
+
+        hyperbolic, eta(0) = 0:  eta = - (epsilon f/a K) sin K x cos q y,
+        elliptic, eta(L) = 0:    eta = (epsilon f/a K) sinh K (L - x)/cosh K L cos q y.
     """
-    state = closure.solve(guess, multiplier, **given)
-    if not state.report.successful:
-        raise ConvergenceError(f"seed of the phase: {state.report.describe_failures()}")
-    return state
-
-
-# many directions and frequencies, strong self-interaction
-
-
-@dataclass(frozen=True)
-class Synchronized:
-    r"""Directions in a plane that share a spectrum, mu -> infinity: all P parallel to one n, flavour isospin.
-
-    With N_l = sum w_l sP, G = N_0 - v . N_1, F = sum sP (w - omega + v . k), c = n . B, and Q/mu the stationary value
-    over u of sum sP (w - omega + v . k - v . u)^2/2G + u^2/2, next-to-leading order in 1/mu is
-
-        Phi = const + c F + (1 - c^2) Q/mu,    stationary in c:  c = F mu/2Q,   Phi* = const + Q/mu + mu F^2/4Q,
-        B . D_1 = c N_1 + (1 - c^2) Q'/mu,     d^2Phi*/dk dk = (1 - c^2) Q''/mu + (F' - 2 c Q'/mu)(F' - 2 c Q'/mu)^T mu/2Q.
-
-    F = 0 to leading order: the phase turns along N_1 with the synchronised frequency, and c is carried along N_1. Q'' is
-    positive for a source with net neutrinos. Q is the spread of the frequencies weighted with sP: positive with
-    neutrinos only (elliptic), negative if antineutrinos, at - w, are a good part (hyperbolic).
-    """
-
-    kind: str  #: "hyperbolic" or "elliptic"
-    strength: float
-    tilt: float = 0.4  #: c
-    angles: tuple[float, ...] = (-0.9, -0.4, 0.4, 0.9)
-    share: tuple[float, ...] = (0.2, 0.3, 0.3, 0.2)
-
-    @property
-    def velocity(self) -> NDArray[np.float64]:
-        """(direction, axis)."""
-        return np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
-
-    @property
-    def spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """sP and w of the energies, antineutrinos at negative frequencies."""
-        if self.kind == "elliptic":
-            return np.array([1.0, 0.7]), np.array([0.6, 1.4])
-        return np.array([1.0, -0.7]), np.array([1.0, -1.0])
-
-    def expansion(
-        self, k: NDArray[np.float64]
-    ) -> tuple[float, NDArray[np.float64], float, NDArray[np.float64], NDArray[np.float64]]:
-        """F, F', Q/mu and its derivatives Q'/mu, Q''/mu at k (axis,) and omega = 0."""
-        numbers, w = self.spectrum
-        v = self.velocity
-        magnitude = np.outer(self.share, numbers)
-        flow = magnitude.sum(axis=1) @ v
-        per = magnitude / (magnitude.sum() - v @ flow)[:, None]
-        f = w + (v @ k)[:, None]
-        tensor = np.einsum("mg,ma,mb->ab", per, v, v)
-        vector = np.einsum("mg,mg,ma->a", per, f, v)
-        inverse = np.linalg.inv(np.eye(2) + tensor)
-        value = 0.5 * (float((per * f * f).sum()) - vector @ inverse @ vector)
-        first = vector - tensor @ inverse @ vector
-        second = tensor - tensor @ inverse @ tensor
-        mu = self.strength
-        return float((magnitude * w).sum() + flow @ k), flow, value / mu, first / mu, second / mu
-
-    def wave_number(self) -> NDArray[np.float64]:
-        """k along x at which c is the given tilt, (axis,)."""
-        k = np.zeros(2)
-        for _ in range(50):
-            f, flow, q, first, _ = self.expansion(k)
-            k[0] -= (f - 2.0 * self.tilt * q) / (flow[0] - 2.0 * self.tilt * first[0])
-        return k
-
-    def flux(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
-        """B . D_1 (axis,)."""
-        f, flow, q, first, _ = self.expansion(k)
-        c = 0.5 * f / q
-        return np.asarray(c * flow + (1.0 - c * c) * first)
-
-    def hessian(self, k: NDArray[np.float64]) -> NDArray[np.float64]:
-        """d^2 Phi*/dk dk (axis, axis)."""
-        f, flow, q, first, second = self.expansion(k)
-        c = 0.5 * f / q
-        slope = flow - 2.0 * c * first
-        return np.asarray((1.0 - c * c) * second + np.outer(slope, slope) / (2.0 * q))
-
-    def closure(self, places: Places) -> PhaseClosure:
-        """Upper levels are occupied."""
-        numbers, w = self.spectrum
-        v, n = self.velocity, len(self.angles)
-        positive = np.unique(np.abs(w))
-        level = np.stack([0.5 * positive, -0.5 * positive], axis=-1)[None]
-        populations = np.zeros((1, n, 2, positive.size, 2))
-        for number, frequency in zip(numbers, w, strict=True):
-            group = int(np.searchsorted(positive, abs(frequency)))
-            populations[0, :, 0 if frequency > 0.0 else 1, group, 1] = abs(number) * np.array(self.share)
-        weight = np.concatenate([np.ones((1, n)), v.T])[None]
-        return PhaseClosure(
-            places.size, level, level, np.zeros((1, 3, 4)), weight, v[None], populations, np.ones(positive.size),
-            self.strength,
-        )  # fmt: skip
-
-    def seed(self, places: Places) -> ClosureState:
-        """The states with the flux c N_1 along x."""
-        closure = self.closure(replace_size(places, 1))
-        numbers, _ = self.spectrum
-        magnitude = np.outer(self.share, numbers).sum(axis=1)
-        state = closure.empty()
-        along = np.array([self.tilt, np.sqrt(1.0 - self.tilt**2), 0.0]) / ROOT2
-        state.unknowns[:] = np.outer(closure.weight[0] @ magnitude, along).reshape(1, -1)
-        multiplier = np.zeros((1, 3, 1))
-        multiplier[0, 1:, 0] = self.wave_number() / ROOT2
-        state.multiplier[:] = multiplier
-        given = np.array([[self.flux(self.wave_number())[0] / ROOT2]])
-        state = solved(closure, state, multiplier, given=1, charge=given)
-        return state.take(np.zeros(places.size, dtype=np.int64))
+    gas = Synchronized(kind, strength)
+    state = gas.seed(one_place())
+    a, b = np.diagonal(state.hessian[0, 1:, 0, 1:, 0])
+    flux, k = state.charge[0, 1, 0], state.multiplier[0, 1, 0]
+    q, epsilon = 2.0 * np.pi, 1.0e-5
+    rate = q * np.sqrt(abs(b / a))
+    length = 1.0 / rate
+    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (length, 1.0, 1.0), (cells, cells, 1))
+    boundary = PhaseBoundary(
+        (("flux", "phase"), ("periodic", "periodic"), ("closed", "closed")),
+        flux=lambda at: flux * (1.0 + epsilon * np.cos(q * at[:, 1:2])),
+        phase=lambda at: k * (length - at[:, :1]),
+    )
+    decomposition = BlockDecomposition(mesh.shape, boundary.periodic, comm)
+    x, y = mesh.centers[:, 0], mesh.centers[:, 1]
+    if kind == "hyperbolic":
+        found = PhaseMarch(mesh, decomposition, gas, boundary).solve().phase
+        eta = -np.sin(rate * x)
+        base = -k * x
+    else:
+        found = PhaseSolver(mesh, decomposition, gas, boundary, tolerance=1.0e-11).solve()[0]
+        eta = np.sinh(rate * (length - x)) / np.cosh(rate * length)
+        base = k * (length - x)
+    eta = eta * np.cos(q * y) * epsilon * flux / (a * rate)
+    return float(np.abs(decomposition.gather(found)[:, 0] - base - eta).max() / np.abs(eta).max())
 
 
 # the bulb
 
 
-@dataclass
-class SphericalMedium:
-    """A bulb's rays in coordinates (r) or (r, theta), with the populations of its stationary state.
+def bulb_medium(angles: int, energies: int, azimuths: int, asymmetry: float = 0.7) -> SphericalMedium:
+    """The bulb R60 out to the end of the ranges."""
+    return SphericalMedium(box("R60", asymmetry, 0.05, angles, energies, 100), azimuths, RANGES["elliptic"][1] * 1.02)
 
-    The spherical answer: r^2 Tr(Q D_1r) is what comes in, and k_r(r) follows from the alignment at every r. `table`
-    holds the states on the branch at many radii.
+
+def bulb_phase(
+    medium: SphericalMedium,
+    kind: str,
+    cells: Sequence[int],
+    perturbation: float = 0.0,
+    comm: Any = None,
+    **options: Any,
+) -> tuple[BlockMesh, NDArray[np.float64], MarchedPhase | PhaseReport]:
+    """phi of the whole mesh, (theta, r), from the spherical flux times 1 + perturbation P_l(cos theta) at the source.
+
+    cells: along r and theta. A march for the hyperbolic range, phi = 0 at its low end; SNES for the elliptic one,
+    phi = 0 at its high end.
     """
-
-    bulb: Bulb
-    azimuths: int  #: half a circle of them around each cone; 0: only the radial axis is followed
-    outer: float
-    populations: NDArray[np.float64] = field(init=False)  #: (direction, species, group, level)
-    flow: float = field(init=False)  #: r^2 Tr(Q D_1r), cm^-1
-    radii: NDArray[np.float64] = field(init=False)
-    table: ClosureState = field(init=False)
-    low: NDArray[np.float64] = field(init=False)
-    high: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        case, mixing, emitted = self.bulb.case(_alone())
-        cell = mixing.cells.take(np.zeros(1, dtype=np.int64))
-        begun = start_branches(cell, emitted[None])
-        self.low, self.high = cell.axes.low, cell.axes.high
-        self.populations = np.repeat(begun.populations[..., :2], max(self.azimuths, 1), axis=1).copy()
-        self.flow = float(mixing._entering(begun.populations)[0])
-        # from the first cell outwards; a state differs little from the one before
-        first = float(case.mesh.center[0])
-        steps = max(2, int(np.ceil(np.log(self.outer / first) / 0.01)))
-        self.radii = np.geomspace(first, self.outer, steps + 1)
-        guess = self._closure(self.radii[:1]).empty()
-        # D_0 and D_1r; the charge among them is replaced by the flux
-        x = np.where(cell.held, begun.charges[:, :1], begun.unknowns)
-        guess.unknowns[:, :6] = x
-        # H - lambda Q of given densities is H + v k Q with v next to one
-        guess.multiplier[0, 1] = -cell.multipliers(begun.unknowns)[0, :1]
-        states = []
-        for r in self.radii:
-            guess = self.at(np.array([r]), guess)
-            states.append(guess)
-        self.table = joined(states)
-
-    def at(self, r: NDArray[np.float64], guess: ClosureState) -> ClosureState:
-        """The spherical answer at radii (place,)."""
-        closure = self._closure(r)
-        multiplier = np.zeros((r.size, closure.orders, 1))
-        return solved(closure, guess, multiplier, given=1, charge=(self.flow / r**2)[:, None])
-
-    def exact(self, r: NDArray[np.float64]) -> ClosureState:
-        """The spherical answer at any radii of the table's range."""
-        nearest = np.abs(np.log(self.radii)[:, None] - np.log(r)).argmin(axis=0)
-        return self.at(r, self.table.take(nearest))
-
-    def phase(self, r: NDArray[np.float64], begin: float) -> NDArray[np.float64]:
-        """phi = - integral of k_r from `begin` to radii (place,), by Gauss-Legendre quadrature between the radii."""
-        x, w = roots_legendre(4)
-        ends = np.concatenate([[begin], r])
-        middle, half = 0.5 * (ends[1:] + ends[:-1]), 0.5 * np.diff(ends)
-        nodes = middle[:, None] + half[:, None] * x
-        k = self.exact(nodes.ravel()).multiplier[:, 1, 0].reshape(nodes.shape)
-        return np.asarray(-np.cumsum(half * (k @ w)))
-
-    def second(self, r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """d^2 Phi*/dk_r^2 and d^2 Phi*/dk_theta^2 of the spherical answer at radii."""
-        hessian = self.exact(r).hessian[:, :, 0, :, 0]
-        return hessian[:, 1, 1], hessian[:, 2, 2]
-
-    def _closure(self, r: NDArray[np.float64]) -> PhaseClosure:
-        bulb, n = self.bulb, self.bulb.angles
-        # rays with u = sin^2 at the sphere; w_0 v = (R/r)^2 du/2 as of `AngularGrid.bulb`
-        square = (bulb.radius / r[:, None]) ** 2 * (np.arange(n) + 0.5) / n
-        cosine = np.sqrt(1.0 - square)
-        weight = 0.5 * (bulb.radius / r[:, None]) ** 2 / (n * cosine)
-        if self.azimuths:
-            turn = np.cos((np.arange(self.azimuths) + 0.5) * np.pi / self.azimuths)
-            sideways = (np.sqrt(square)[:, :, None] * turn).reshape(r.size, -1)
-            cosine, weight = (np.repeat(x, self.azimuths, axis=1) for x in (cosine, weight / self.azimuths))
-            velocity = np.stack([cosine, sideways], axis=2)
-        else:
-            velocity = cosine[:, :, None]
-        orders = np.concatenate([np.ones((*cosine.shape, 1)), velocity], axis=2)
-        groups = bulb.frequency.size
-        return PhaseClosure(
-            r.size,
-            self.low,
-            self.high,
-            np.zeros((1, orders.shape[2], 4)),
-            np.ascontiguousarray(np.swapaxes(weight[:, :, None] * orders, 1, 2)),
-            velocity,
-            self.populations,
-            np.full(groups, 2.0),
-            bulb.strength,
-        )
-
-    def closure(self, places: Places) -> PhaseClosure:
-        """Rays at the places."""
-        return self._closure(places.coordinates[:, 0])
-
-    def seed(self, places: Places) -> ClosureState:
-        """The spherical answer at the places."""
-        return self.exact(places.coordinates[:, 0])
-
-
-def joined(states: Sequence[ClosureState]) -> ClosureState:
-    """One batch of several."""
-    return ClosureState(*(np.concatenate([getattr(s, name) for s in states]) for name in vars(states[0])))
-
-
-def march(
-    medium: SphericalMedium, begin: float, end: float, cells: Sequence[int], flux: Any, comm: Any = None, **options: Any
-) -> tuple[BlockMesh, BlockDecomposition, MarchedPhase]:
-    """A march over (r) or (r, theta) with Tr(Q D_1r) = flux(place) at r = begin."""
+    begin, end = options.pop("radii", RANGES[kind])
     mesh = BlockMesh.uniform((begin, 0.0, 0.0), (end, np.pi, 2.0 * np.pi), (*cells, 1), "spherical")
     decomposition = BlockDecomposition(mesh.shape, comm=comm)
-    boundary = PhaseBoundary((("flux", "flux"), ("closed", "closed"), ("closed", "closed")), flux=flux)
-    return mesh, decomposition, PhaseMarch(mesh, decomposition, medium, boundary, **options).solve()
 
+    def flux(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        wave = perturbation * eval_legendre(DEGREE, np.cos(at[:, 1])) if perturbation else 0.0
+        return np.asarray(medium.flow / at[:, 0] ** 2 * (1.0 + wave))[:, None]
 
-def plane_waves(kind: str, cells: int, strength: float, comm: Any = None) -> tuple[float, float]:
-    """Largest errors of a small wave on a synchronised plane state, relative to the wave: of phi, and of the flux.
-
-    With d2Phi/dk_x dk_y = 0 the change eta of phi obeys a eta_xx + b eta_yy = 0. The flux at x = 0 is N_1 c (1 + epsilon
-    cos q y), and with K^2 = q^2 |b/a|: hyperbolic, eta(0) = 0: eta = - epsilon N_1 c/(a K) sin K x cos q y; elliptic, eta(L)
-    = 0: eta = epsilon N_1 c/(a K) sinh K (L - x)/cosh K L cos q y.
-    """
-    gas = Synchronized(kind, strength)
-    k = gas.wave_number()
-    hessian, flux = gas.hessian(k), gas.flux(k)[0]
-    q, epsilon = 2.0 * np.pi, 1.0e-4
-    rate = q * np.sqrt(abs(hessian[1, 1] / hessian[0, 0]))
-    length = 1.0 / rate
-    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (length, 1.0, 1.0), (cells, cells, 1))
     boundary = PhaseBoundary(
-        (("flux", "phase"), ("periodic", "periodic"), ("closed", "closed")),
-        flux=lambda at: flux / ROOT2 * (1.0 + epsilon * np.cos(q * at[:, 1:2])),
-        phase=lambda at: -k[0] / ROOT2 * at[:, :1],
+        (("flux", "phase"), ("closed", "closed"), ("closed", "closed")),
+        flux=flux,
+        phase=lambda at: np.zeros((at.shape[0], 1)),
     )
-    decomposition = BlockDecomposition(mesh.shape, boundary.periodic, comm)
-    at = mesh.centers[decomposition.cells]
-    size = epsilon * flux / (hessian[0, 0] * rate)
+    report: MarchedPhase | PhaseReport
     if kind == "hyperbolic":
-        marched = PhaseMarch(mesh, decomposition, gas, boundary).solve()
-        found = marched.phase[:, 0] * ROOT2
-        eta = -size * np.sin(rate * at[:, 0])
+        report = PhaseMarch(mesh, decomposition, medium, boundary, **options).solve()
+        phase = report.phase
     else:
-        found = PhaseSolver(mesh, decomposition, gas, boundary).solve()[0][:, 0] * ROOT2
-        eta = size * np.sinh(rate * (length - at[:, 0])) / np.cosh(rate * length)
-    # the base state's own k differs from the expansion's by the next order: only what varies along y is compared
-    wave = np.cos(q * at[:, 1])
-    found, eta = (decomposition.gather(x).reshape(cells, cells) for x in (found, eta * wave))
-    difference = found - found.mean(axis=0) - eta
-    return float(np.abs(difference).max() / np.abs(eta).max()), rate
+        phase, _, report = PhaseSolver(mesh, decomposition, medium, boundary, **options).solve()
+    return mesh, decomposition.gather(phase).reshape(mesh.shape[1], mesh.shape[0]), report
+
+
+def spherical_phase(medium: SphericalMedium, kind: str, mesh: BlockMesh) -> NDArray[np.float64]:
+    """phi at the centres of the shells from the first integral, (r,)."""
+    begin, end = mesh.faces[0][0], mesh.faces[0][-1]
+    phase = medium.phase(np.append(mesh.center(0), end), begin)
+    return phase[:-1] if kind == "hyperbolic" else phase[:-1] - phase[-1]
+
+
+def linear_phase(medium: SphericalMedium, kind: str, mesh: BlockMesh) -> NDArray[np.float64]:
+    """Amplitude of P_l in phi at the centres of the shells, for a change P_l of the flux at the source, (r,).
+
+    (r^2 a phi_1')' = l (l + 1) b phi_1 with a = d2Phi/dk_r^2, b = d2Phi/dk_theta^2 and r^2 f_1 = - r^2 a phi_1'.
+    """
+    begin, end = float(mesh.faces[0][0]), float(mesh.faces[0][-1])
+    r = np.linspace(begin, end, 400)
+    a, b = (CubicSpline(r, x) for x in medium.second(r))
+    factor = DEGREE * (DEGREE + 1)
+
+    def slope(x: Any, y: Any) -> Any:
+        return np.array([-factor * b(x) * y[1], -y[0] / (x * x * a(x))])
+
+    if kind == "hyperbolic":
+        found = solve_ivp(slope, (begin, end), [medium.flow, 0.0], rtol=1.0e-10, atol=1.0e-12, dense_output=True).sol
+    else:
+        found = solve_bvp(
+            slope,
+            lambda low, high: np.array([low[0] / medium.flow - 1.0, high[1]]),
+            r,
+            np.zeros((2, r.size)),
+            tol=1.0e-8,
+        ).sol
+    return np.asarray(found(mesh.center(0))[1])
+
+
+def perturbed_error(medium: SphericalMedium, radial: SphericalMedium, kind: str, cells: Sequence[int]) -> float:
+    """Largest error of the amplitude of P_l in phi against the linearised equation, relative."""
+    mesh, phase, _ = bulb_phase(medium, kind, cells, PERTURBATION)
+    _, base, _ = bulb_phase(radial, kind, (cells[0], 1))
+    theta = mesh.center(1)
+    wave, weight = eval_legendre(DEGREE, np.cos(theta)), np.sin(theta)
+    amplitude = ((phase - base) * (wave * weight)[:, None]).sum(axis=0) / (wave**2 * weight).sum()
+    exact = PERTURBATION * linear_phase(medium, kind, mesh)
+    return float(np.abs(amplitude - exact).max() / np.abs(exact).max())
+
+
+def flow_error(medium: SphericalMedium, marched: MarchedPhase, mesh: BlockMesh, comm: Any = None) -> float:
+    """Largest change of the flux of the charge through the shells of a march, relative."""
+    decomposition = BlockDecomposition(mesh.shape, comm=comm)
+    flow = decomposition.gather(marched.outflow).reshape(mesh.shape[1], mesh.shape[0]).sum(axis=0)
+    return float(np.abs(flow / (4.0 * np.pi * medium.flow) - 1.0).max())
+
+
+@problem(
+    "phase",
+    "phase",
+    "the common phase of stationary states in several dimensions: closed forms, the spherical answer, linear theory",
+    [
+        Parameter("part", "all", "-", "which problems", choices=("all", "closure", "plane", "bulb")),
+        Parameter("cells", 16, "1", "cells along an axis; along theta twice as many", 8, 128, even=True),
+        Parameter("angles", 6, "1", "emission angles of the bulb", 2, 80),
+        Parameter("energies", 10, "1", "energy bins, neutrinos and antineutrinos together", 4, 80, even=True),
+        Parameter("azimuths", 4, "1", "directions on half a circle around each cone of the bulb", 2, 32),
+        Parameter("strength", 1.0e3, "1", "mu of the synchronised gas in units of its frequencies", 300.0, 2.0e3),
+    ],
+)
+def common_phase(p: dict[str, Any], findings: Findings) -> None:
+    """The closure's derivatives, the plane problems and the bulb."""
+    if p["part"] in ("all", "closure"):
+        _closures(p, findings)
+    if p["part"] in ("all", "plane"):
+        _planes(p, findings)
+    if p["part"] in ("all", "bulb"):
+        _bulbs(p, findings)
+
+
+def _closures(p: dict[str, Any], findings: Findings) -> None:
+    for name, medium in (
+        ("two beams", TwoBeams()),
+        ("synchronised, elliptic", Synchronized("elliptic", 100.0)),
+        ("synchronised, hyperbolic", Synchronized("hyperbolic", 100.0)),
+    ):
+        response, slope = response_error(medium)
+        findings.compare(f"{name}: response minus central differences", response, 0.0, 1.0e-5)
+        findings.compare(f"{name}: charges minus derivatives of Phi*", slope, 0.0, 1.0e-6)
+    for kind in ("elliptic", "hyperbolic"):
+        errors = [synchronized_error(kind, mu) for mu in (1.0e3, 1.0e4)]
+        findings.compare(
+            f"{kind}: second derivatives minus expansion in 1/mu, at 100 mu", errors[1], 0.0, 20.0 / p["strength"]
+        )
+        findings.at_least(f"{kind}: order of that in 1/mu", order(errors[0], errors[1], 10.0), 0.9)
+        state = Synchronized(kind, 1.0e3).seed(one_place())
+        wanted = {"elliptic": ELLIPTIC, "hyperbolic": HYPERBOLIC}[kind]
+        findings.compare(f"{kind}: type found", float(classify(state.hessian, (0, 1)).kind[0]), float(wanted), 0.0)
+
+
+def _planes(p: dict[str, Any], findings: Findings) -> None:
+    n = int(p["cells"])
+    errors = [two_beam_error(cells)[0] for cells in (n // 2, n)]
+    findings.compare("two beams, SNES: phi minus closed form", errors[1], 0.0, 5.0e-3 * (16.0 / n) ** 2)
+    findings.at_least("two beams: order", order(*errors), 1.8)
+    for kind in ("elliptic", "hyperbolic"):
+        errors = [plane_wave_error(kind, cells, p["strength"]) for cells in (n // 2, n)]
+        findings.compare(f"plane wave, {kind}: error", errors[1], 0.0, 0.02 * (16.0 / n) ** 2)
+        findings.at_least(f"plane wave, {kind}: order", order(*errors), 1.8)
+
+
+def _bulbs(p: dict[str, Any], findings: Findings) -> None:
+    n = int(p["cells"])
+    around, radial = (bulb_medium(p["angles"], p["energies"], count) for count in (p["azimuths"], 0))
+    for kind in ("hyperbolic", "elliptic"):
+        errors = []
+        for cells in (n // 2, n):
+            mesh, phase, report = bulb_phase(radial, kind, (cells, 1))
+            exact = spherical_phase(radial, kind, mesh)
+            errors.append(float(np.abs(phase[0] - exact).max() / np.ptp(exact)))
+        findings.compare(f"bulb, {kind}, (r): phi minus spherical answer", errors[1], 0.0, 1.0e-2 * (16.0 / n) ** 2)
+        findings.at_least(f"bulb, {kind}, (r): order", order(*errors), 1.8)
+        mesh, both, report = bulb_phase(around, kind, (n, 4))
+        findings.compare(
+            f"bulb, {kind}, (r, theta) minus (r)", float(np.abs(both - phase).max() / np.ptp(phase)), 0.0, 1.0e-9
+        )
+        if isinstance(report, MarchedPhase):
+            findings.compare(
+                "flux of the charge through the shells, largest change", flow_error(around, report, mesh), 0.0, 1.0e-13
+            )
+            report = report.report
+        findings.compare(f"places found {kind}", report.counts[kind] / report.places, 1.0, 0.0)
+        findings.compare(
+            "places where the time-dependent equations are ill-posed",
+            report.ill_posed / report.places,
+            float(kind == "elliptic"),
+            0.0,
+        )
+        errors = [perturbed_error(around, radial, kind, (cells, 2 * cells)) for cells in (n // 2, n)]
+        findings.compare(
+            f"bulb, {kind}, perturbed source against linear theory", errors[1], 0.0, 0.02 * (16.0 / n) ** 2
+        )
+        findings.at_least(f"bulb, {kind}, perturbed: order", order(*errors), 1.8)
+    _misfits(around, findings)
+
+
+def _misfits(medium: SphericalMedium, findings: Findings) -> None:
+    """A method that does not fit the type says so."""
+    radii = (RANGES["hyperbolic"][1], RANGES["elliptic"][0])
+    _, _, marched = bulb_phase(medium, "hyperbolic", (9, 4), radii=radii, on_type="end")
+    assert isinstance(marched, MarchedPhase)
+    middle = np.linspace(*radii, 10)
+    a, b = medium.second(0.5 * (middle[1:] + middle[:-1]))
+    findings.compare("layers marched before the type changes", marched.layers, float(np.argmax(a * b > 0.0)), 0.0)
+    refused = 0
+    for kind, where in (("hyperbolic", "elliptic"), ("elliptic", "hyperbolic")):
+        try:
+            bulb_phase(medium, kind, (4, 4), radii=RANGES[where])
+        except ConvergenceError:
+            refused += 1
+    findings.compare("methods refused in the wrong range", refused, 2.0, 0.0)
