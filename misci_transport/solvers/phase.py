@@ -210,7 +210,8 @@ class PhaseSolver:
             ksp.setTolerances(rtol=1.0e-8, max_it=2000)
             ksp.setGMRESRestart(200)
             ksp.getPC().setType("bjacobi")
-            with given_options(PETSc, self.options):
+            # a first guess that is good enough by itself would depend on how the linear solver came to it
+            with given_options(PETSc, {PREFIX + "snes_force_iteration": True, **self.options}):
                 snes.setFromOptions()
                 if guess is None:
                     self._linear(PETSc, ksp, matrix, x)

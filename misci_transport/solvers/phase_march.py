@@ -220,6 +220,7 @@ class PhaseMarch:
         kind = classify(np.where(np.isnan(out.hessian), 0.0, out.hessian), self.decomposition.resolved)
         count(out.report, kind, done, comm)
         out.report.iterations = int(comm.allreduce(out.report.iterations if self.comm.rank == 0 else 0))
+        out.report.residual = max(comm.allgather(out.report.residual))
         out.report.misfits = [word for part in comm.allgather(out.report.misfits) for word in part]
 
     def _march_block(self, state: Any) -> Any:

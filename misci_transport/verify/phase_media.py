@@ -131,13 +131,23 @@ class Synchronized:
     kind: str  #: "hyperbolic" or "elliptic"
     strength: float
     tilt: float = 0.4  #: c
-    angles: tuple[float, ...] = (-0.9, -0.4, 0.4, 0.9)
-    share: tuple[float, ...] = (0.2, 0.3, 0.3, 0.2)
+    axes: int = 2  #: directions in a plane, or on cones in space
+    angles: tuple[float, ...] = (0.4, 0.9)  #: against axis 0
+    numbers: tuple[float, ...] = (0.6, 0.4)
 
     @property
     def velocity(self) -> NDArray[np.float64]:
-        """(direction, axis)."""
-        return np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
+        """(direction, axis): on each cone two directions in a plane, four in space."""
+        around = (np.arange(2) * np.pi) if self.axes == 2 else (np.arange(4) + 0.5) * 0.5 * np.pi
+        polar, turn = (x.ravel() for x in np.meshgrid(self.angles, around, indexing="ij"))
+        unit = np.stack([np.cos(polar), np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn)], axis=1)
+        return np.ascontiguousarray(unit[:, : self.axes])
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """(direction,) part of all numbers."""
+        around = 2 * (self.axes - 1)
+        return np.repeat(self.numbers, around) / around
 
     @property
     def spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -158,7 +168,7 @@ class Synchronized:
         f = w + (v @ k)[:, None]
         tensor = np.einsum("mg,ma,mb->ab", per, v, v)
         vector = np.einsum("mg,mg,ma->a", per, f, v)
-        inverse = np.linalg.inv(np.eye(2) + tensor)
+        inverse = np.linalg.inv(np.eye(self.axes) + tensor)
         value = 0.5 * (float((per * f * f).sum()) - vector @ inverse @ vector)
         first = vector - tensor @ inverse @ vector
         second = tensor - tensor @ inverse @ tensor
@@ -167,7 +177,7 @@ class Synchronized:
 
     def wave_number(self) -> NDArray[np.float64]:
         """k along x at which c is the given tilt, (axis,)."""
-        k = np.zeros(2)
+        k = np.zeros(self.axes)
         for _ in range(50):
             f, flow, q, first, _ = self.expansion(k)
             k[0] -= (f - 2.0 * self.tilt * q) / (flow[0] - 2.0 * self.tilt * first[0])
@@ -189,18 +199,25 @@ class Synchronized:
     def closure(self, places: Places) -> PhaseClosure:
         """Upper levels are occupied."""
         numbers, w = self.spectrum
-        v, n = self.velocity, len(self.angles)
+        v, n = self.velocity, self.share.size
         positive = np.unique(np.abs(w))
         level = np.stack([0.5 * positive, -0.5 * positive], axis=-1)[None]
         populations = np.zeros((1, n, 2, positive.size, 2))
         for number, frequency in zip(numbers, w, strict=True):
             group = int(np.searchsorted(positive, abs(frequency)))
-            populations[0, :, 0 if frequency > 0.0 else 1, group, 1] = abs(number) * np.array(self.share)
+            populations[0, :, 0 if frequency > 0.0 else 1, group, 1] = abs(number) * self.share
         weight = np.concatenate([np.ones((1, n)), v.T])[None]
         return PhaseClosure(
-            places.size, level, level, np.zeros((1, 3, 4)), weight, v[None], populations, np.ones(positive.size),
+            places.size,
+            level,
+            level,
+            np.zeros((1, self.axes + 1, 4)),
+            weight,
+            v[None],
+            populations,
+            np.ones(positive.size),
             self.strength,
-        )  # fmt: skip
+        )
 
     def seed(self, places: Places) -> ClosureState:
         """The states with the flux c N_1 along x."""
@@ -210,7 +227,7 @@ class Synchronized:
         state = closure.empty()
         along = np.array([self.tilt, np.sqrt(1.0 - self.tilt**2), 0.0]) / ROOT2
         state.unknowns[:] = np.outer(closure.weight[0] @ magnitude, along).reshape(1, -1)
-        multiplier = np.zeros((1, 3, 1))
+        multiplier = np.zeros((1, self.axes + 1, 1))
         multiplier[0, 1:, 0] = self.wave_number() / ROOT2
         state.multiplier[:] = multiplier
         given = np.array([[self.flux(self.wave_number())[0] / ROOT2]])
@@ -245,7 +262,10 @@ class SphericalMedium:
         begun = start_branches(cell, emitted[None])
         self.low, self.high = cell.axes.low, cell.axes.high
         self.populations = np.repeat(begun.populations[..., :2], max(self.azimuths, 1), axis=1).copy()
-        self.flow = float(mixing._entering(begun.populations)[0])
+        given = mixing.transport.inner
+        assert given is not None
+        share = case.angles.face_area[0]
+        self.flow = float(np.einsum("m,sg,msg->", share, mixing.transport.number, given[..., 0]))
         # from the first cell outwards; a state differs little from the one before
         first = float(case.mesh.center[0])
         steps = max(2, int(np.ceil(np.log(self.outer / first) / 0.01)))
