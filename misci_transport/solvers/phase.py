@@ -320,7 +320,8 @@ class PhaseSolver:
         states = self.states(found, self._accepted)
         balance = np.abs(self.balance(states)).max(axis=1) / self._scale
         norm = float(np.sqrt(comm.allreduce(float((self.balance(states) ** 2).sum())))) / self._scale
-        if reason < 0:
+        # the forced iteration cannot make round-off smaller: the line search then gives up at a solution
+        if reason < 0 and not norm <= self.tolerance:
             worst = np.argsort(-np.where(np.isnan(balance), np.inf, balance))[:3]
             words = [f"cell {int(self.decomposition.cells[c])}: balance {balance[c]:.3e}" for c in worst]
             words = [word for part in comm.allgather(words) for word in part]
@@ -332,7 +333,7 @@ class PhaseSolver:
             )
         self._refuse("the solution", self.lost(states), states)
         report = PhaseReport(
-            _name(PETSc.SNES.ConvergedReason, reason),
+            _name(PETSc.SNES.ConvergedReason, reason) if reason > 0 else "at round-off",
             int(snes.getIterationNumber()),
             int(snes.getLinearSolveIterations()),
             norm,

@@ -95,8 +95,8 @@ class BlockMedium:
 
     def seed(self, places: Places) -> ClosureState:
         """States with the mean flux along axis 0 and the mean multipliers along the others."""
-        parts = {f.name: self._mean(getattr(self.states, f.name), places) for f in fields(self.states)}
-        whole = {name: parts.pop(name).astype(np.int64) for name in ("status", "iterations")}
+        parts: dict[str, Any] = {f.name: self._mean(getattr(self.states, f.name), places) for f in fields(self.states)}
+        whole: dict[str, Any] = {name: parts.pop(name).astype(np.int64) for name in ("status", "iterations")}
         guess = ClosureState(**parts, **whole)
         return self.closure(places).solve(guess, guess.multiplier, given=1, charge=guess.charge[:, 1])
 
