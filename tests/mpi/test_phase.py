@@ -33,8 +33,7 @@ def medium():
     from mpi4py import MPI
 
     with first_on_root(MPI.COMM_WORLD):
-        made = SphericalMedium(box("R60", 0.7, 0.05, 4, 6, 100), 3, 530.0)
-    return made
+        return SphericalMedium(box("R60", 0.7, 0.05, 4, 6, 100), 3, 530.0)
 
 
 def test_march_is_the_same_bit_for_bit(comm, medium):
