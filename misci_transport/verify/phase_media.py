@@ -10,7 +10,10 @@ from scipy.special import roots_legendre
 
 from ..alignment.branches import start_branches
 from ..errors import ConvergenceError
+from ..flavor import pack
+from ..kernels.alignment_residual import to_coordinates
 from ..physics.phase_closure import ClosureState, PhaseClosure
+from ..physics.phase_closure import medium as make_medium
 from ..solvers.phase_grid import Places
 from .bulb import Bulb, _alone
 
@@ -232,6 +235,71 @@ class Synchronized:
         state.multiplier[:] = multiplier
         given = np.array([[self.flux(self.wave_number())[0] / ROOT2]])
         state = solved(closure, state, multiplier, given=1, charge=given)
+        return state.take(np.zeros(places.size, dtype=np.int64))
+
+
+# two and three flavours
+
+
+@dataclass(frozen=True)
+class TiltedGas:
+    """Net neutrinos of two energies in five directions, in moving matter, at a strength where all go along together.
+
+    One level is occupied, so that all density matrices lie near one pure state away from the axes of the charges.
+    """
+
+    n_flavors: int
+    width: float = 0.0  #: half of a bin's width over its energy
+    strength: float = 4.0
+    matter: tuple[float, float, float] = (0.1, 0.2, -0.1)  #: velocity over c
+
+    def closure(self, places: Places) -> PhaseClosure:
+        """Directions around axis 0, neutrinos in their upper level and fewer antineutrinos in theirs."""
+        v = np.array([[2.0, 0.3, 0.1], [2.5, -1.0, 0.5], [3.0, 0.2, -1.4], [2.2, 1.1, 0.6], [2.8, -0.5, -0.7]])
+        v /= np.linalg.norm(v, axis=1)[:, None]
+        splitting = np.diag([-0.5, 0.5] if self.n_flavors == 2 else [-0.5, -0.3, 0.8])
+        axes, external = make_medium(
+            "mass",
+            vacuum=pack(np.array([0.6, 1.4])[:, None, None] * splitting),
+            matter_potential=0.05,
+            matter_velocity=np.array(self.matter),
+            bin_ratio=np.array([[1.0 - self.width, 1.0 + self.width]] * 2),
+        )
+        weight = np.array([0.6, 0.8, 0.7, 0.9, 0.5])
+        orders = np.concatenate([np.ones((5, 1)), v], axis=1)
+        populations = np.zeros((1, 5, 2, 2, self.n_flavors))
+        populations[0, :, 0, :, -1] = np.array([0.8, 0.6, 0.9, 0.5, 0.7])[:, None]
+        populations[0, :, 1, :, -1] = 0.3
+        return PhaseClosure(
+            places.size,
+            axes.low,
+            axes.high,
+            external,
+            np.ascontiguousarray((weight[:, None] * orders).T[None]),
+            v[None],
+            populations,
+            np.ones(2),
+            self.strength,
+        )
+
+    def seed(self, places: Places) -> ClosureState:
+        """The state with the flux of the pure state along axis 0 and k along it."""
+        closure = self.closure(one_place())
+        n = self.n_flavors
+        d = n * n - 1
+        vector = np.array([0.6, 0.8]) if n == 2 else np.array([0.4, 0.5, 0.768])
+        occupied = closure.populations[0, ..., -1]
+        flow = closure.weight[0] @ (occupied[:, 0] - occupied[:, 1]).sum(axis=1)
+        # k turns with the synchronised frequency
+        turning = np.zeros((1, n * n))
+        turning[0, :n] = (closure.weight[0, 0] @ occupied.sum(axis=1)) @ closure.low[0] / (1.0 - self.width)
+        x, y = np.empty(d), np.empty(d)
+        to_coordinates(pack(np.outer(vector, vector) - np.eye(n) / n)[None], n, x)
+        to_coordinates(turning, n, y)
+        state = closure.empty()
+        state.unknowns[0] = np.outer(flow, x).ravel()
+        state.multiplier[0, 1] = -y[: n - 1] / flow[1]
+        state = solved(closure, state, state.multiplier, given=1, charge=(flow[1] * x[: n - 1])[None])
         return state.take(np.zeros(places.size, dtype=np.int64))
 
 

@@ -6,74 +6,17 @@ import numpy as np
 import pytest
 
 from misci_transport.errors import ConfigurationError
-from misci_transport.flavor import pack
 from misci_transport.physics.phase_closure import PARALLEL, PhaseClosure, medium
 from misci_transport.physics.phase_type import ELLIPTIC, HYPERBOLIC, ORDINARY, classify
 from misci_transport.verify.phase import response_error, synchronized_error
-from misci_transport.verify.phase_media import Synchronized, TwoBeams, one_place
-
-
-def gas(n_flavors, strength=60.0, width=0.0, velocity=0.0, seed=1):
-    """Two energies in five directions, one level occupied, with matter that moves."""
-    rng = np.random.default_rng(seed)
-    direction = rng.normal(size=(5, 3))
-    direction[:, 0] = 2.0 + np.abs(direction[:, 0])
-    v = direction / np.linalg.norm(direction, axis=1)[:, None]
-    splitting = np.diag([-0.5, 0.5] if n_flavors == 2 else [-0.5, -0.3, 0.8])
-    vacuum = pack(np.array([0.6, 1.4])[:, None, None] * splitting)
-    axes, external = medium(
-        "mass",
-        vacuum=vacuum,
-        matter_potential=0.05,
-        matter_velocity=velocity,
-        bin_ratio=np.array([[1.0 - width, 1.0 + width]] * 2),
-    )
-    weight = rng.uniform(0.5, 1.0, size=5)
-    orders = np.concatenate([np.ones((5, 1)), v], axis=1)
-    populations = np.zeros((1, 5, 2, 2, n_flavors))
-    populations[0, :, 0, :, -1] = rng.uniform(0.5, 1.0, size=5)[:, None]
-    populations[0, :, 1, :, -1] = 0.3
-    return PhaseClosure(
-        1, axes.low, axes.high, external, (weight[:, None] * orders).T[None].copy(), v[None], populations, np.ones(2),
-        strength,
-    )  # fmt: skip
-
-
-def tilted(closure):
-    """A state all of whose density matrices lie near one direction away from the axes of the charges."""
-    n = closure.n_flavors
-    d = n * n - 1
-    net = (closure.populations[0, :, 0, :, -1] - closure.populations[0, :, 1, :, -1]).sum(axis=1)
-    total = (closure.populations[0, :, 0, :, -1] + closure.populations[0, :, 1, :, -1]).sum(axis=1)
-    vector = np.array([0.6, 0.8]) if n == 2 else np.array([0.4, 0.5, 0.768])
-    matrix = np.outer(vector, vector) - np.eye(n) / n
-    from misci_transport.kernels.alignment_residual import to_coordinates
-
-    x = np.empty(d)
-    to_coordinates(pack(matrix)[None], n, x)
-    flow = closure.weight[0] @ net
-    guess = closure.empty()
-    guess.unknowns[0] = np.outer(flow, x).ravel()
-    # the phase turns with the synchronised frequency along the flux
-    spread = np.zeros((1, n * n))
-    mean = np.einsum("mg,gk->k", closure.populations[0, :, 0, :, -1] + closure.populations[0, :, 1, :, -1],
-                     0.5 * (closure.low[0] + closure.high[0]) * 1.0)  # fmt: skip
-    spread[0, :n] = mean * (closure.weight[0, 0] @ total) / total.sum()
-    y = np.empty(d)
-    to_coordinates(spread, n, y)
-    multiplier = np.zeros((1, 4, n - 1))
-    multiplier[0, 1] = -y[: n - 1] / flow[1]
-    guess.multiplier[:] = multiplier
-    state = closure.solve(guess, multiplier, given=1, charge=(flow[1] * x[: n - 1])[None])
-    assert state.report.successful, state.report.describe_failures()
-    assert closure.tilt(state)[0] > 0.05
-    return state
+from misci_transport.verify.phase_media import Synchronized, TiltedGas, TwoBeams, one_place
 
 
 @pytest.mark.parametrize(("n_flavors", "width"), [(2, 0.0), (2, 0.3), (3, 0.0)])
 def test_response_is_the_derivative_of_the_charges(n_flavors, width):
-    closure = gas(n_flavors, width=width, velocity=[0.1, 0.2, -0.1])
-    state = tilted(closure)
+    gas = TiltedGas(n_flavors, width)
+    closure, state = gas.closure(one_place()), gas.seed(one_place())
+    assert closure.tilt(state)[0] > 0.05
     largest = np.abs(state.response).max()
     hessian = state.hessian[0].reshape(4 * (n_flavors - 1), -1)
     assert np.abs(hessian - hessian.T).max() < 1.0e-9 * largest
@@ -95,8 +38,8 @@ def test_response_is_the_derivative_of_the_charges(n_flavors, width):
 
 
 def test_given_flux_and_given_multipliers_are_the_same_states():
-    closure = gas(2, width=0.2)
-    state = tilted(closure)
+    gas = TiltedGas(2, 0.2)
+    closure, state = gas.closure(one_place()), gas.seed(one_place())
     again = closure.solve(state, state.multiplier)
     assert np.abs(again.charge - state.charge).max() < 1.0e-9 * closure.scale[0]
     moved = closure.solve(state, state.multiplier, given=1, charge=0.97 * state.charge[:, 1])
@@ -163,7 +106,7 @@ def test_types_of_two_charges_are_those_of_each_if_they_do_not_couple():
 
 
 def test_bad_input_is_named():
-    closure = gas(2)
+    closure = TiltedGas(2).closure(one_place())
     with pytest.raises(ConfigurationError, match="multipliers have shape"):
         closure.solve(closure.empty(), np.zeros((1, 3, 1)))
     with pytest.raises(ConfigurationError, match="accepted: mass, flavor"):

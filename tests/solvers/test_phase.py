@@ -26,7 +26,7 @@ from misci_transport.verify.phase import (
     spherical_phase,
     two_beam_error,
 )
-from misci_transport.verify.phase_media import SphericalMedium, TwoBeams, one_place
+from misci_transport.verify.phase_media import SphericalMedium, TiltedGas, TwoBeams, one_place
 
 CLOSED = ("closed", "closed")
 BULB = box("R60", 0.7, 0.05, 4, 6, 100)
@@ -101,6 +101,36 @@ def test_jacobian_is_the_derivative_of_the_balance():
             ends.append(solver.balance(solver.states(moved, states))[:, 0])
         difference = (ends[0] - ends[1]) / (2.0 * h)
         assert np.abs(difference - matrix[:, cell]).max() < 1.0e-7 * np.abs(matrix).max()
+
+
+def test_jacobian_of_three_flavors_couples_both_phases():
+    gas = TiltedGas(3)
+    k = gas.seed(one_place()).multiplier[0, 1:]
+
+    def base(at):
+        return -(at @ k) + 1.0e-4 * np.sin(3.0 * at[:, :1] + 2.0 * at[:, 1:2]) * np.array([1.0, -0.5])
+
+    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (4, 3, 2))
+    ends = ("phase", "phase")
+    boundary = PhaseBoundary((ends, ends, ends), phase=base)
+    decomposition = BlockDecomposition(mesh.shape, comm=MPI.COMM_SELF)
+    solver = PhaseSolver(mesh, decomposition, gas, boundary, on_type="flag", tolerance=1.0e-11)
+    phase, states, report = solver.solve()
+    assert report.residual < 1.0e-11
+    assert np.abs(phase - base(mesh.centers)).max() < 2.0e-4
+    solver._extended = lambda values: values
+    blocks = solver.jacobian(states)
+    for b in range(2):
+        largest = max(np.abs(blocks[a][b].toarray()).max() for a in range(2))
+        for cell in (0, 10):
+            ends = []
+            for sign in (1.0, -1.0):
+                moved = phase.copy()
+                moved[cell, b] += sign * 1.0e-7
+                ends.append(solver.balance(solver.states(moved, states)))
+            difference = (ends[0] - ends[1]) / 2.0e-7
+            for a in range(2):
+                assert np.abs(difference[:, a] - blocks[a][b].toarray()[:, cell]).max() < 1.0e-5 * largest
 
 
 def test_two_beams_converge_to_second_order():
