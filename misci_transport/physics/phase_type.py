@@ -39,6 +39,12 @@ class PhaseType:
     growth: NDArray[np.float64]  #: (place,) largest |Im W|/|q| of waves in any of the directions looked at
 
     @property
+    def outward(self) -> NDArray[np.bool_]:
+        """(place,) whether waves along axis 0 all run in its direction."""
+        out: NDArray[np.bool_] = (self.speed.real > 0.0).all(axis=1)
+        return out
+
+    @property
     def evolves(self) -> NDArray[np.bool_]:
         """(place,) whether the time-dependent equations are well-posed: no complex speed was found."""
         return self.growth <= 0.0

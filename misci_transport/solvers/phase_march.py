@@ -19,6 +19,7 @@ import numpy as np
 
 from ..alignment.report import CONVERGED, STATUS_NAMES
 from ..errors import ConfigurationError, ConvergenceError
+from ..physics.phase_closure import PARALLEL
 from ..physics.phase_type import HYPERBOLIC, ORDINARY, classify
 from .phase import PhaseReport, count, describe
 from .phase_grid import Places, lame
@@ -38,6 +39,8 @@ POLICIES = ("stop", "flag", "end")
 #: Steepness times step over transverse width that a step may have; the iteration contracts below one.
 COURANT = 0.5
 MOST_STEPS = 256
+#: A state whose tilt falls to `PARALLEL` in one step from this many times as much has left its branch.
+LOST = 1.0e3
 #: Changes below this that no longer shrink, so many times in a row, are round-off: of alignments with small second
 #: derivatives of Phi*, times the ratio of a long cell's sides. What is left is reported as the residual.
 ROUND_OFF, PATIENCE = 1.0e-7, 4
@@ -70,6 +73,7 @@ class _Batch:
     places: Places
     closure: PhaseClosure
     state: ClosureState
+    tilt: NDArray[np.float64]  #: of the guess
 
 
 class PhaseMarch:
@@ -277,14 +281,14 @@ class PhaseMarch:
             last = _pick(self._kept[axis], places)
         if last is None:
             seed = self.medium.seed(places)
-            return _Batch(places, closure, seed)
+            return _Batch(places, closure, seed, closure.tilt(seed))
         old, scale = last[1], last[2]
         factor = closure.scale / scale
         guess = old.take(np.arange(places.size))
         # moments follow the numbers of neutrinos, multipliers stay
         guess.unknowns *= factor[:, None]
         guess.charge *= factor[:, None, None]
-        return _Batch(places, closure, guess)
+        return _Batch(places, closure, guess, closure.tilt(guess))
 
     def _local(self, layer: int) -> NDArray[np.int64]:
         """Cells of this rank in a layer, in the order of its columns."""
@@ -297,13 +301,14 @@ class PhaseMarch:
         local, out = self._local(layer), self.out
         hessian = out.hessian[local]
         kind = classify(hessian, self.decomposition.resolved)
-        bad = np.flatnonzero((kind.kind != HYPERBOLIC) & (kind.kind != ORDINARY))
+        fits = (kind.kind == ORDINARY) | ((kind.kind == HYPERBOLIC) & kind.outward)
+        bad = np.flatnonzero(~fits)
         places = self._centers(float(self.mesh.center(0)[layer]), layer)
         words = [w for part in self.comm.allgather(describe(places, hessian, kind.kind, bad)) for w in part]
         if words and self.on_type == "stop":
             raise ConvergenceError(
-                f"phase: the equation is not hyperbolic along axis 0 in layer {layer}, where a march is not well-posed "
-                f"(accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): {'; '.join(words[:5])}"
+                f"phase: the equation is not hyperbolic along axis 0 in layer {layer}, with waves that run outwards, and a "
+                f"march is not well-posed (accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): {'; '.join(words[:5])}"
             )
         if words and self.on_type == "end":
             logger.info("phase: march ends before layer %d: %s", layer, words[0])
@@ -471,13 +476,16 @@ class PhaseMarch:
         """Raise on all ranks of the block if a place has no state."""
         words = []
         state = batch.state
-        for n in np.flatnonzero(state.status != CONVERGED)[:3]:
+        # the state with everything along the axes of the charges solves the alignment too, and has no phase
+        lost = (batch.closure.tilt(state) <= PARALLEL) & (batch.tilt > LOST * PARALLEL)
+        for n in np.flatnonzero((state.status != CONVERGED) | lost)[:3]:
             cells = batch.places.words(int(n))
             words.append(f"cell {cells}: {STATUS_NAMES[int(state.status[n])]}, residual {state.residual[n]:.3e}")
         words = [word for part in self.comm.allgather(words) for word in part]
         if words:
             raise ConvergenceError(
-                f"phase: no aligned state with the flux that comes into layer {layer}: {'; '.join(words[:5])}"
+                f"phase: no aligned state with a phase and the flux that comes into layer {layer}: "
+                f"{'; '.join(words[:5])}"
             )
 
 

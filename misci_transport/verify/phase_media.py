@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: A charge is the diagonal generator diag(1, -1)/sqrt 2, its density 1/sqrt 2 of the component of flavour isospin along
 #: B, and its multiplier 1/sqrt 2 of the frequency of the turn about B.
 ROOT2 = np.sqrt(2.0)
+#: Of the logarithm of the radius in the table of spherical answers.
+LARGEST_STEP = 0.01
 
 
 # two beams: exact at any strength, elliptic
@@ -336,19 +338,32 @@ class SphericalMedium:
         self.flow = float(np.einsum("m,sg,msg->", share, mixing.transport.number, given[..., 0]))
         # from the first cell outwards; a state differs little from the one before
         first = float(case.mesh.center[0])
-        steps = max(2, int(np.ceil(np.log(self.outer / first) / 0.01)))
-        self.radii = np.geomspace(first, self.outer, steps + 1)
-        guess = self._closure(self.radii[:1]).empty()
+        guess = self._closure(np.array([first])).empty()
         # D_0 and D_1r; the charge among them is replaced by the flux
         x = np.where(cell.held, begun.charges[:, :1], begun.unknowns)
         guess.unknowns[:, :6] = x
         # H - lambda Q of given densities is H + v k Q with v next to one
         guess.multiplier[0, 1] = -cell.multipliers(begun.unknowns)[0, :1]
-        states = []
-        for r in self.radii:
-            guess = self.at(np.array([r]), guess)
-            states.append(guess)
-        self.table = joined(states)
+        states, radii, step = [self.at(np.array([first]), guess)], [first], LARGEST_STEP
+        while radii[-1] < self.outer:
+            r = min(radii[-1] * np.exp(step), self.outer)
+            try:
+                found = self.at(np.array([r]), states[-1])
+                tilts = (
+                    float(self._closure(np.array([x])).tilt(s)[0]) for x, s in ((radii[-1], states[-1]), (r, found))
+                )
+                if not next(tilts) < 2.0 * next(tilts):
+                    raise ConvergenceError(f"seed of the phase: the branch without a phase at r = {r:g}")
+            except ConvergenceError:
+                # where the state begins to tilt it changes fast
+                if step < 1.0e-3 * LARGEST_STEP:
+                    raise
+                step *= 0.5
+                continue
+            states.append(found)
+            radii.append(r)
+            step = min(2.0 * step, LARGEST_STEP)
+        self.radii, self.table = np.array(radii), joined(states)
 
     def at(self, r: NDArray[np.float64], guess: ClosureState) -> ClosureState:
         """The spherical answer at radii (place,)."""

@@ -92,6 +92,9 @@ def test_types():
     assert np.abs(both.speed.imag).max() == 0.0
     assert not both.evolves[0]
     assert both.growth[0] == pytest.approx(np.sqrt(0.2))
+    assert not both.outward[0]
+    both, _ = of(-1.0, 0.9, -0.8, 0.0, 0.2)
+    assert both.outward[0]
 
 
 def test_types_of_two_charges_are_those_of_each_if_they_do_not_couple():
