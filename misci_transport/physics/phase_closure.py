@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..alignment.charges import charge_axes
-from ..alignment.report import CONVERGED, AlignmentReport
+from ..alignment.report import CONVERGED, MAX_ITERATIONS, AlignmentReport
 from ..errors import ConfigurationError
 from ..kernels.phase_closure import solve_closures
 
@@ -60,11 +60,6 @@ class ClosureState:
         """Copies of some of the states."""
         return ClosureState(*(getattr(self, f.name)[places] for f in fields(self)))
 
-    def put(self, places: NDArray[np.int64], other: ClosureState) -> None:
-        """Replace some of the states."""
-        for f in fields(self):
-            getattr(self, f.name)[places] = getattr(other, f.name)
-
 
 @dataclass(frozen=True)
 class PhaseClosure:
@@ -79,9 +74,8 @@ class PhaseClosure:
     places: int  #: number of places
     low: NDArray[np.float64]  #: (place, group, N_f) diagonal vacuum term at the bins' lower ends of 1/2E, cm^-1
     high: NDArray[np.float64]  #: (place, group, N_f) the same at the upper ends
-    external: NDArray[
-        np.float64
-    ]  #: (place, order, N_f^2) packed, external_0 - v . external, basis of the charges, cm^-1
+    #: (place, order, N_f^2) packed, external_0 - v . external in the basis of the charges, cm^-1
+    external: NDArray[np.float64]
     weight: NDArray[np.float64]  #: (place, order, direction) w and w v_i
     velocity: NDArray[np.float64]  #: (place, direction, axis)
     populations: NDArray[np.float64]  #: (place, direction, species, group, level)
@@ -151,7 +145,7 @@ class PhaseClosure:
             np.zeros((c, n, a)),
             np.zeros((c, n, a)),
             np.zeros((c, n, a, n, a)),
-            np.full(c, CONVERGED + 2, dtype=np.int64),
+            np.full(c, MAX_ITERATIONS, dtype=np.int64),
             np.zeros(c, dtype=np.int64),
             np.full(c, np.inf),
         )

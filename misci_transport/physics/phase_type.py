@@ -53,18 +53,20 @@ class PhaseType:
 def classify(hessian: NDArray[np.float64], resolved: Sequence[int]) -> PhaseType:
     """Type from d^2 Phi*/d lambda d lambda (place, order, charge, order, charge) over the resolved axes of a mesh.
 
+    The first of them is the direction of a march.
+
     Waves are looked at along the axes and along the diagonals between any two; with one charge and up to two axes that
     decides, otherwise it is a sample.
     """
     places, orders = hessian.shape[:2]
     axes = [axis for axis in resolved if axis < orders - 1]
-    transverse = [axis for axis in axes if axis != 0]
+    transverse = axes[1:]
     kind = np.full(places, ORDINARY)
     steepness = np.zeros(places)
-    if 0 in axes and transverse:
+    if transverse:
         some_real = np.zeros(places, dtype=np.bool_)
         some_complex = np.zeros(places, dtype=np.bool_)
-        first = _unit(orders, 0)
+        first = _unit(orders, axes[0])
         for q in _directions(orders, transverse):
             root = _roots(hessian, first, q)
             real = _is_real(root)
@@ -72,8 +74,6 @@ def classify(hessian: NDArray[np.float64], resolved: Sequence[int]) -> PhaseType
             some_complex |= ~real.all(axis=1)
             steepness = np.maximum(steepness, np.abs(root).max(axis=1))
         kind = np.where(some_complex, np.where(some_real, MIXED, ELLIPTIC), HYPERBOLIC)
-    elif len(axes) > 1:
-        raise ValueError("resolved axes of a phase equation include axis 0")
     time = np.zeros(orders)
     time[0] = 1.0
     speed = _roots(hessian, time, _unit(orders, 0))

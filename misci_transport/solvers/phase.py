@@ -213,6 +213,7 @@ class PhaseSolver:
             # a first guess that is good enough by itself would depend on how the linear solver came to it
             with given_options(PETSc, {PREFIX + "snes_force_iteration": True, **self.options}):
                 snes.setFromOptions()
+                self._refuse("the seed", np.flatnonzero(self.seed.status != CONVERGED), self.seed)
                 if guess is None:
                     self._linear(PETSc, ksp, matrix, x)
                 else:

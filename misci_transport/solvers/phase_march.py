@@ -307,8 +307,9 @@ class PhaseMarch:
         words = [w for part in self.comm.allgather(describe(places, hessian, kind.kind, bad)) for w in part]
         if words and self.on_type == "stop":
             raise ConvergenceError(
-                f"phase: the equation is not hyperbolic along axis 0 in layer {layer}, with waves that run outwards, and a "
-                f"march is not well-posed (accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): {'; '.join(words[:5])}"
+                f"phase: the equation is not hyperbolic along axis 0 in layer {layer} (with waves that run outwards), where "
+                "a march is not well-posed (accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): "
+                f"{'; '.join(words[:5])}"
             )
         if words and self.on_type == "end":
             logger.info("phase: march ends before layer %d: %s", layer, words[0])
