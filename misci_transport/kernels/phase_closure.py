@@ -18,13 +18,14 @@ from math import isfinite, sqrt
 import numpy as np
 from numba import njit
 
-from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR, solve_dense
+from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR
 from .alignment_residual import from_coordinates, number_sums
 from .bins_2 import BLOCK_ROWS_2, bin_sums_2, fill_blocks_2
 from .bins_3 import BIN_ROWS, BLOCK_ROWS_3, bin_sums_3, fill_blocks_3
 from .effective import HUGE, fix_gauge
 from .effective_newton import SMALLEST_DAMPING, SMALLEST_PHASE
 from .hermitian import LANES
+from .small_solve import solve_dense
 
 # Steps along the straight line from the parameters of the guess to the wanted ones, where Newton fails.
 CONTINUATION = (1, 4, 16, 64)

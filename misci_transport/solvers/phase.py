@@ -236,9 +236,11 @@ class PhaseSolver:
         row = np.repeat(np.arange(size), np.diff(reach.indptr))
         np.add.at(own, row[reach.indices < size], 1)
         np.add.at(other, row[reach.indices >= size], 1)
-        each = [np.repeat(count * self.charges, self.charges).astype(PETSc.IntType) for count in (own, other)]
+        # one number for all rows: ranks without rows would have no arrays to give
+        comm = self.decomposition.comm
+        most = tuple(max(comm.allgather(int(each.max(initial=0)))) * self.charges for each in (own, other))
         n = size * self.charges
-        matrix = PETSc.Mat().createAIJ(((n, None), (n, None)), nnz=tuple(each), comm=self.decomposition.comm)
+        matrix = PETSc.Mat().createAIJ(((n, None), (n, None)), nnz=most, comm=comm)
         matrix.setUp()
         # the whole pattern at once: an entry that is zero at first would have no room later
         self._insert(matrix, [[reach] * self.charges] * self.charges, 0.0)

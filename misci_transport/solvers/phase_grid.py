@@ -134,6 +134,8 @@ class PhaseGrid:
                 f"decomposition of {decomposition.shape} cells, periodic {decomposition.periodic}; accepted: that of "
                 f"the mesh, {mesh.shape}, with the periodic axes of the boundaries, {boundary.periodic}"
             )
+        if not decomposition.resolved:
+            raise ConfigurationError("a phase needs a mesh with at least one resolved axis")
         self.center = [mesh.center(axis) for axis in range(3)]
         rows = _Rows()
         places: list[NDArray[np.float64]] = []
@@ -163,8 +165,6 @@ class PhaseGrid:
             neighbors.append(cells)
             normals.append(np.full(at.shape[0], axis))
             count += at.shape[0]
-        if count == 0:
-            raise ConfigurationError("a phase needs a mesh with at least one resolved axis")
         self.places = Places(np.concatenate(places), np.concatenate(neighbors))
         self.normal = np.concatenate(normals)
         #: faces to be counted here and on no other rank

@@ -130,7 +130,9 @@ class PhaseMarch:
     def _locate(self) -> None:
         """Columns of this rank and of the others of its block of axis 0."""
         dec, mesh = self.decomposition, self.mesh
-        self.block = int(np.searchsorted(dec.bounds[0], dec.start[0], side="right") - 1)
+        # ranks without cells have a block of their own that nobody marches through
+        blocks = len(dec.bounds[0]) - 1
+        self.block = int(np.searchsorted(dec.bounds[0], dec.start[0], side="right") - 1) if dec.size else blocks
         self.comm = dec.comm.Split(self.block, dec.comm.rank)
         n1, n2 = mesh.shape[1:]
         self.columns = n1 * n2
@@ -307,8 +309,8 @@ class PhaseMarch:
         words = [w for part in self.comm.allgather(describe(places, hessian, kind.kind, bad)) for w in part]
         if words and self.on_type == "stop":
             raise ConvergenceError(
-                f"phase: the equation is not hyperbolic along axis 0 in layer {layer} (with waves that run outwards), where "
-                "a march is not well-posed (accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): "
+                f"phase: the equation is not hyperbolic along axis 0 in layer {layer} (with waves that run outwards), "
+                "where a march is not well-posed (accepted: PhaseSolver from there on, or on_type 'flag' or 'end'): "
                 f"{'; '.join(words[:5])}"
             )
         if words and self.on_type == "end":
@@ -367,7 +369,7 @@ class PhaseMarch:
         center = self._batch(0, self._centers(x, layer))
         sides = {axis: self._batch(axis, self._sides(axis, x, layer)) for axis in self.axes}
         new, least, worse = slab, np.inf, 0
-        scale = max(self.comm.allgather(float((center.closure.scale * area[self.mine]).max())))
+        scale = max(self.comm.allgather(float((center.closure.scale * area[self.mine]).max(initial=0.0))))
         for _ in range(self.max_iterations):
             phase, flow = 0.5 * (slab.phase + new.phase), 0.5 * (slab.flow + new.flow)
             slopes = {axis: self._slopes(axis, phase) for axis in self.axes}

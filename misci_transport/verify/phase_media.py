@@ -398,7 +398,7 @@ class SphericalMedium:
         weight = 0.5 * (bulb.radius / r[:, None]) ** 2 / (n * cosine)
         if self.azimuths:
             turn = np.cos((np.arange(self.azimuths) + 0.5) * np.pi / self.azimuths)
-            sideways = (np.sqrt(square)[:, :, None] * turn).reshape(r.size, -1)
+            sideways = (np.sqrt(square)[:, :, None] * turn).reshape(r.size, n * self.azimuths)
             cosine, weight = (np.repeat(x, self.azimuths, axis=1) for x in (cosine, weight / self.azimuths))
             velocity = np.stack([cosine, sideways], axis=2)
         else:

@@ -56,6 +56,14 @@ def test_newton_is_the_same(comm, medium):
     assert report.counts == alike.counts
 
 
+def test_more_ranks_than_cells(comm, medium):
+    """Three shells: from four ranks on, some own nothing but take part."""
+    for kind in ("hyperbolic", "elliptic"):
+        _, one, _ = bulb_phase(medium, kind, (3, 1), comm=alone())
+        _, many, _ = bulb_phase(medium, kind, (3, 1), comm=comm)
+        np.testing.assert_allclose(many, one, rtol=1.0e-9)
+
+
 def test_errors_are_raised_on_all_ranks(comm, medium):
     for kind, radii in (("hyperbolic", (300.0, 420.0)), ("elliptic", (170.0, 300.0))):
         with pytest.raises(ConvergenceError, match="accepted") as caught:
