@@ -159,12 +159,12 @@ def evaluate_effective(
 
 @njit(cache=True, error_model="numpy")
 def gauge_vector(y, charge, n_flavors, vector):
-    """Direction in which a common rotation about charge a moves the unknowns: vector (2 d); returns its square."""
+    """Direction in which a common rotation about charge a moves the unknowns: vector (orders d); returns its square."""
     d = n_flavors * n_flavors - 1
     total = 0.0
-    for a in range(2 * d):
+    for a in range(y.size):
         vector[a] = 0.0
-    for order in range(2):
+    for order in range(y.size // d):
         o = order * d
         if n_flavors == 2:
             vector[o + 1] = -y[o + 2]
@@ -178,7 +178,7 @@ def gauge_vector(y, charge, n_flavors, vector):
                 rate = first if charge == 0 else second
                 vector[o + 2 + 2 * pair] = -rate * y[o + 3 + 2 * pair]
                 vector[o + 3 + 2 * pair] = rate * y[o + 2 + 2 * pair]
-    for a in range(2 * d):
+    for a in range(y.size):
         total += vector[a] * vector[a]
     return total
 
@@ -188,10 +188,12 @@ def fix_gauge(y, n_charges, n_flavors, smallest, jacobian, work):
     """Make the Jacobian regular where nothing fixes the common phase about a charge.
 
     The residual's torque about a charge vanishes identically, so with n the rotation's direction and S = diag(1, -1)
-    over (D_0, D_1), S n is a left null vector of the Jacobian and n, at a solution, a right one. Adding S n n^T/|n|^2
-    leaves every Newton step without a component along n. Phases of states with |n| < smallest mean nothing.
+    over D_0 and the components of D_1, S n is a left null vector of the Jacobian and n, at a solution, a right one.
+    Adding S n n^T/|n|^2 leaves every Newton step without a component along n. Phases of states with |n| < smallest mean
+    nothing.
     """
-    n = 2 * (n_flavors * n_flavors - 1)
+    n = y.size
+    density = n_flavors * n_flavors - 1
     first = 0.0
     for charge in range(n_charges):
         vector = work[charge]
@@ -209,6 +211,6 @@ def fix_gauge(y, n_charges, n_flavors, smallest, jacobian, work):
         if charge == 0:
             first = square
         for a in range(n):
-            sign = 1.0 if 2 * a < n else -1.0
+            sign = 1.0 if a < density else -1.0
             for b in range(n):
                 jacobian[a, b] -= sign * vector[a] * vector[b] / square

@@ -17,6 +17,7 @@ from . import (  # noqa: F401
     isotropy,
     landau_zener,
     matter,
+    phase,
     pulses,
     radiating_sphere,
     rays,

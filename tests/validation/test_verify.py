@@ -37,6 +37,7 @@ CASES = [
     ),
     ("V20", {}),
     ("V20", {"geometry": "plane", "temperature": 5.0, "groups": 5}),
+    ("phase", {"angles": 4, "energies": 6, "azimuths": 3}),
     ("rays", {}),
     ("rays", {"kappa_r": 2.0, "radius": 2.0e6, "angles": 24}),
 ]
