@@ -63,7 +63,12 @@ class FakeTransport:
         self.populations[:] = fluid.mass_density[:, None, None, None, None] / 1e15
         history = [1.0, 1e-4, 1e-11]
         return SimpleNamespace(
-            newton_iterations=2, krylov_iterations=9, residual_history=history, converged=True, reason="converged"
+            newton_iterations=2,
+            krylov_iterations=9,
+            refused_trials=0,
+            residual_history=history,
+            converged=True,
+            reason="converged",
         )
 
     def ledger(self):

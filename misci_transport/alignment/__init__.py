@@ -253,7 +253,8 @@ def _prepare(
 
 def _batched(name: str, array: ArrayLike, ndim: int) -> tuple[NDArray[np.float64], bool]:
     """The array with a leading cell axis, and whether that axis had to be added."""
-    values = np.ascontiguousarray(array, dtype=np.float64)
+    # writeable, though nothing is written: kernels are compiled once more for arrays that are not
+    values = np.require(array, np.float64, ["C", "W"])
     if values.ndim == ndim - 1:
         return values[np.newaxis], True
     if values.ndim == ndim:

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ import numpy as np
 from ..grid import RadialMesh
 from ..options import TransportOptions
 from .alignment import ITERATION_GOALS, alignment_costs
+from .blocks import COUPLED, UNCOUPLED, block_figures
+from .figure import Figure
 from .star import benchmark_profile
 
 if TYPE_CHECKING:
@@ -27,21 +29,6 @@ if TYPE_CHECKING:
 
 #: cm; inside, the cells of a post-bounce star are flavour-locked.
 INNER_PART = 3.0e7
-
-# matter that stays as it is does not respond
-_COUPLED = {"response": "off"}
-_UNCOUPLED = {**_COUPLED, "electron_scattering": False, "pair": False, "bremsstrahlung": False}
-
-
-@dataclass
-class Figure:
-    """One measured number; ``target`` is None where there is no goal."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None
-    remark: str
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         mixing_ratio(profile, 2, arguments.repeat),
         mixing_ratio(profile, 3, arguments.repeat),
         *(figure for flavors in (2, 3) for figure in alignment_figures(flavors)),
+        *block_figures(profile, arguments.profile, max(arguments.repeat // 2, 1)),
         steady_time(_continued(profile, arguments.continuation)),
         start_time(),
     ]
@@ -150,7 +138,7 @@ def _transport(
     from ..plugin import Transport
 
     options = TransportOptions.model_validate(
-        {"flavors": {"number": flavors, "mixing": mixing}, "collisions": _COUPLED if coupled else _UNCOUPLED}
+        {"flavors": {"number": flavors, "mixing": mixing}, "collisions": COUPLED if coupled else UNCOUPLED}
     )
     faces = profile.native_faces
     mesh = RadialMesh(faces[faces <= outer])

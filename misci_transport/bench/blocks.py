@@ -1,9 +1,18 @@
-"""Steps in three dimensions: a star turned into a Cartesian box, beside memory bandwidth and beside two ranks."""
+"""Steps in three dimensions: a star turned into a Cartesian box, beside memory bandwidth and beside two ranks.
+
+``python -m misci_transport.bench.blocks`` (under an MPI launcher, or alone) measures one box a rank and prints JSON.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import subprocess
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +22,10 @@ from numba import njit
 from ..block_mesh import BlockMesh
 from ..grid import RadialMesh
 from ..options import TransportOptions
+from ..physics.mixing import LocalMixing
 from ..turned import Turning, turned_radiation, turned_star
+from .figure import Figure
+from .star import benchmark_profile
 
 if TYPE_CHECKING:
     from ..plugin import Transport
@@ -21,7 +33,16 @@ if TYPE_CHECKING:
 
 #: cm, half the width of the box: core, shock and some of the free fall.
 HALF_WIDTH = 3.0e7
-_UNCOUPLED = {"electron_scattering": False, "pair": False, "bremsstrahlung": False}
+#: Cells along each axis, by the number of flavours.
+CELLS = {2: 20, 3: 16}
+#: The same a rank, where ranks are compared.
+CELLS_A_RANK = 32
+STEP_GOALS = {2: 50.0, 3: 250.0}
+RATIO_GOALS = {2: 2.0, 3: 4.0}
+ITERATION_GOALS = {2: 60.0, 3: 400.0}
+
+COUPLED = {"response": "off"}  #: matter that stays as it is does not respond
+UNCOUPLED = {**COUPLED, "electron_scattering": False, "pair": False, "bremsstrahlung": False}
 
 
 @dataclass
@@ -37,24 +58,39 @@ class BoxCost:
     exchange: float  #: share of the step in which ghosts are exchanged
 
 
-def box(profile: Profile, flavors: int, cells: int, *, mixing: bool = True, comm: Any = None) -> tuple[Transport, Any]:
-    """Transport and fluid of a turned, deformed and rotating star in a box of cells^3."""
+def box(
+    profile: Profile,
+    flavors: int,
+    cells: int,
+    *,
+    mixing: bool = True,
+    coupled: bool = False,
+    filled: bool = True,
+    long: int = 1,
+    comm: Any = None,
+) -> tuple[Transport, Any]:
+    """Transport and fluid of a turned, deformed and rotating star in a box of cells^3, ``long`` such boxes along z.
+
+    filled: with the neutrinos of the spherical star, or none.
+    """
     from ..plugin import Transport
 
     options = TransportOptions.model_validate(
         {
             "angles": {"kind": "lebedev", "degree": 7},
             "flavors": {"number": flavors, "mixing": mixing},
-            "collisions": {**_UNCOUPLED, "response": "off"},
+            "collisions": COUPLED if coupled else UNCOUPLED,
             "alignment": {"on_failure": "hold"},
             "validity": {"every": 0},
         }
     )
-    mesh = BlockMesh.uniform((-HALF_WIDTH,) * 3, (HALF_WIDTH,) * 3, (cells, cells, cells), "cartesian")
+    half = (HALF_WIDTH, HALF_WIDTH, long * HALF_WIDTH)
+    mesh = BlockMesh.uniform(tuple(-x for x in half), half, (cells, cells, long * cells), "cartesian")
     transport = Transport(mesh, options, comm)
     turning = Turning(shift=(1.0e6, 0.0, 5.0e5), wrinkle=0.05, rotation=50.0)
     fluid = turned_star(profile, mesh, transport.decomposition.cells, turning)
-    transport.fill(fluid, _spherical_field(profile, flavors, transport))
+    if filled:
+        transport.fill(fluid, _spherical_field(profile, flavors, transport))
     return transport, fluid
 
 
@@ -67,12 +103,13 @@ def _spherical_field(profile: Profile, flavors: int, transport: Transport) -> An
     from ..plugin import Transport
 
     faces = profile.native_faces
-    mesh = RadialMesh(faces[: int(np.searchsorted(faces, 2.0 * HALF_WIDTH)) + 1])
+    corner = float(np.linalg.norm(transport.phase_space.mesh.centers[:, :3], axis=1).max())
+    mesh = RadialMesh(faces[: int(np.searchsorted(faces, corner)) + 1])
     options = TransportOptions.model_validate(
         {
             "angles": {"kind": "ordinates", "directions": 16},
             "flavors": {"number": flavors, "mixing": False},
-            "collisions": _UNCOUPLED,
+            "collisions": UNCOUPLED,
         }
     )
     comm = transport.decomposition.comm.Split(transport.decomposition.comm.rank)
@@ -90,11 +127,8 @@ def _spherical_field(profile: Profile, flavors: int, transport: Transport) -> An
     )
 
 
-def box_cost(
-    profile: Profile, flavors: int, cells: int, repeat: int, *, mixing: bool = True, comm: Any = None
-) -> BoxCost:
+def box_cost(transport: Transport, fluid: Any, repeat: int) -> BoxCost:
     """Median over steps, after a few that smooth the beginning."""
-    transport, fluid = box(profile, flavors, cells, mixing=mixing, comm=comm)
     dt = transport.max_dt()
     seconds, waited = [], 0.0
     decomposition = transport.decomposition
@@ -110,8 +144,9 @@ def box_cost(
 
         return run
 
-    for step in range(repeat + 4):
-        if step == 4:
+    first = 2
+    for step in range(repeat + first):
+        if step == first:
             waited = 0.0
             decomposition.begin, decomposition.finish = timed(begin), timed(finish)
         start = time.perf_counter()
@@ -120,13 +155,13 @@ def box_cost(
     space = transport.phase_space
     local = transport.decomposition.size * space.angles.size * space.energy.size
     return BoxCost(
-        1.0e9 * median(seconds[4:]) / local,
+        1.0e9 * median(seconds[first:]) / local,
         1.0 - transport.alignment_summary()["locked"] / space.mesh.size,
         space.mesh.size,
         space.angles.size,
         space.energy.size,
         _resident() / transport.state.populations.nbytes,
-        waited / sum(seconds[4:]),
+        waited / sum(seconds[first:]),
     )
 
 
@@ -159,7 +194,7 @@ def advection_bandwidth(transport: Transport, repeat: int = 5) -> float:
     advection, size = transport.advection, transport.decomposition.size
     f, start = transport.state.populations, transport.state.owned.copy()
     out = np.empty_like(start)
-    b = advection.upwind_fraction(np.zeros((size, start[0, 0].size)))
+    b = advection.upwind_fraction(np.zeros((size, int(np.prod(start.shape[2:])))))
     turning, _ = advection.split_redistribution(0.0)
     best = np.inf
     for _ in range(repeat + 1):
@@ -170,3 +205,137 @@ def advection_bandwidth(transport: Transport, repeat: int = 5) -> float:
         )  # fmt: skip
         best = min(best, time.perf_counter() - begin)
     return 3.0e-9 * start.nbytes / best
+
+
+def iteration_cost(transport: Transport) -> tuple[float, float, int]:
+    """Cells that are not locked, apart: ns per cell, direction, group and Newton iteration; iterations; their number.
+
+    As a step does it: from the moments of the state, after its populations have changed by a per cent.
+    """
+    mixing, state = transport.mixing, transport.state
+    assert isinstance(mixing, LocalMixing)
+    cells = np.flatnonzero(~mixing.locked)
+    if cells.size == 0:
+        return np.nan, 0.0, 0
+    populations = np.ascontiguousarray(0.99 * state.owned[cells])
+    batch = mixing.medium.take(cells, populations)
+    best, iterations = np.inf, 0.0
+    for _ in range(5):
+        moments = state.moments[cells]
+        start = time.perf_counter()
+        report = batch.solve(moments, mixing.tolerance, mixing.max_iterations, True)
+        best = min(best, time.perf_counter() - start)
+        iterations = float(report.iterations.sum())
+    space = transport.phase_space
+    return 1.0e9 * best / (iterations * space.angles.size * space.energy.size), iterations / cells.size, cells.size
+
+
+def block_figures(profile: Profile, path: Path | None, repeat: int) -> list[Figure]:
+    """What steps in three dimensions cost, on one core and on two."""
+    figures = []
+    for flavors in (2, 3):
+        cells = CELLS[flavors]
+        transport, fluid = box(profile, flavors, cells)
+        mixed = box_cost(transport, fluid, repeat)
+        plain = box_cost(*box(profile, flavors, cells, mixing=False), repeat)
+        size = f"{mixed.cells} cells, {mixed.directions} directions, {mixed.groups} groups"
+        figures += [
+            Figure(
+                f"step in 3D, {flavors} flavours, without energy coupling",
+                mixed.nanoseconds,
+                "ns",
+                STEP_GOALS[flavors],
+                f"{size}, {mixed.unlocked:.1%} of the cells not flavour-locked",
+            ),
+            Figure(
+                f"step in 3D with mixing over step without, {flavors} flavours",
+                mixed.nanoseconds / plain.nanoseconds,
+                "",
+                RATIO_GOALS[flavors],
+                "",
+            ),
+        ]
+        cost, turns, number = iteration_cost(transport)
+        figures.append(
+            Figure(
+                f"alignment in 3D, iteration, {flavors} flavours, cells not locked",
+                cost,
+                "ns",
+                ITERATION_GOALS[flavors],
+                f"{number} cells, {turns:.1f} iterations each",
+            )
+        )
+        if flavors == 2:
+            bandwidth, reference = advection_bandwidth(transport), triad()
+            figures.append(
+                Figure(
+                    "advection in 3D, share of STREAM triad",
+                    100.0 * bandwidth / reference,
+                    "%",
+                    50.0,
+                    f"{bandwidth:.1f} of {reference:.1f} GB/s; counted: f and its start read, the result written",
+                )
+            )
+        coupled = box_cost(*box(profile, flavors, cells // 2, coupled=True), max(repeat // 3, 1))
+        figures.append(
+            Figure(
+                f"step in 3D, {flavors} flavours, with energy coupling",
+                coupled.nanoseconds,
+                "ns",
+                None,
+                f"{coupled.cells} cells, {coupled.directions} directions, {coupled.groups} groups",
+            )
+        )
+    return [*figures, *rank_figures(path, max(repeat // 3, 3))]
+
+
+def rank_figures(path: Path | None, repeat: int) -> list[Figure]:
+    """Memory of one rank, and two ranks beside one at CELLS_A_RANK^3 cells a rank."""
+    command = [sys.executable, "-m", "mpi4py", "-m", __name__, "--repeat", str(repeat)]
+    command += [] if path is None else ["--profile", str(path)]
+    launcher = os.environ.get("MPIRUN", "mpirun").split()
+    try:
+        one, two = (_measured([*launcher, "-n", str(ranks), *command]) for ranks in (1, 2))
+    except (OSError, subprocess.CalledProcessError) as error:
+        return [Figure("two ranks beside one", np.nan, "", None, f"not measured: {error}")]
+    size = f"{CELLS_A_RANK}^3 cells a rank, 2 flavours"
+    streams = f"triad {one['triad']:.1f} GB/s alone, {two['triad']:.1f} GB/s each of two"
+    return [
+        Figure("memory in 3D over populations array", one["memory"], "", 3.0, f"{size}, from an empty box"),
+        Figure("efficiency of two ranks in 3D", 100.0 * one["ns"] / two["ns"], "%", 85.0, f"{size}; {streams}"),
+        Figure("exchange of ghosts in 3D, share of a step", 100.0 * two["exchange"], "%", 10.0, size),
+    ]
+
+
+def _measured(command: list[str]) -> dict[str, float]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    """One box of CELLS_A_RANK^3 cells a rank along z; JSON from rank 0."""
+    from mpi4py import MPI
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=CELLS_A_RANK)
+    arguments = parser.parse_args()
+    comm = MPI.COMM_WORLD
+    comm.Barrier()
+    stream = triad()
+    transport, fluid = box(
+        benchmark_profile(arguments.profile), 2, arguments.cells, filled=False, long=comm.size, comm=comm
+    )
+    cost = box_cost(transport, fluid, arguments.repeat)
+    parts = comm.gather({"ns": cost.nanoseconds, "memory": cost.memory, "exchange": cost.exchange, "triad": stream})
+    if parts is not None:
+        worst = {name: max(part[name] for part in parts) for name in parts[0]}
+        worst["triad"] = min(part["triad"] for part in parts)
+        json.dump({**worst, "box": asdict(cost)}, sys.stdout)
+        sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,26 +26,27 @@ from .small_solve import solve_dense
 DRESS_ANGLE = 5.0e-4
 
 # Rows of the work array, each of LANES numbers: of the vacuum for one block of groups, ...
-VD, VXD, VXR, VXI, V1R, V1I, V2R, V2I = range(8)
-VACUUM_ROWS = 8
-# ... and in its last block those of one ray: what a species' Hamiltonian is, then sums.
-DELTA, XD, XR, XI, C1R, C1I, C2R, C2I, RADIUS, OFF, D = range(11)
+VD, VXD, VXR, VXI, V1R, V1I, V2R, V2I, WEIGHT = range(9)
+# ... and in its last block those of one ray: what a species' Hamiltonian and populations are, then sums.
+DELTA, XD, XR, XI, C1R, C1I, C2R, C2I, RADIUS, OFF, N0, N1, N2, D = range(14)
 (
-    S_EE, S_1R, S_1I, S_2R, S_2I, S_11, S_22, S_12R, S_12I, S_A, S_BD, S_BR, S_BI, S_Z1R, S_Z1I, S_Z2R, S_Z2I, S_SLOPE
-) = range(11, 29)  # fmt: skip
-DRESSED_ROWS = 29
-SUMS = S_SLOPE - S_EE + 1
+    S_EE, S_1R, S_1I, S_2R, S_2I, S_11, S_22, S_12R, S_12I, S_A, S_BD, S_BR, S_BI, S_Z1R, S_Z1I, S_Z2R, S_Z2I
+) = range(14, 31)  # fmt: skip
+GAP, UNEQUAL, BAD = range(31, 34)
+DRESSED_ROWS = 34
+SUMS = GAP - S_EE
 
 
 @njit(cache=True, error_model="numpy")
-def vacuum_lanes(vacuum):
-    """Work array (blocks + 1, DRESSED_ROWS LANES) with what the vacuum term adds to delta, X and c in its rows."""
+def vacuum_lanes(vacuum, number_weight):
+    """Work array (blocks + 1, DRESSED_ROWS LANES): what the vacuum term adds to delta, X and c, and number weights."""
     groups = vacuum.shape[0]
     blocks = (groups + LANES - 1) // LANES
     lane = np.zeros((blocks + 1, DRESSED_ROWS * LANES))
     for g in range(groups):
         block, i = g // LANES, g % LANES
         v = vacuum[g]
+        lane[block, WEIGHT * LANES + i] = number_weight[g]
         lane[block, VD * LANES + i] = v[0] - 0.5 * (v[1] + v[2])
         lane[block, VXD * LANES + i] = 0.5 * (v[1] - v[2])
         lane[block, VXR * LANES + i] = v[7]
@@ -138,53 +139,76 @@ def _level_lanes(lane):
 
 
 @njit(cache=True, error_model="numpy")
-def _ray(populations, m, base, number_weight, share, lane, sums):
+def _difference_lanes(sign, block, lane):
+    """D, n_e minus the mean heavy population with sign and weight; GAP, UNEQUAL and BAD of the lanes in use."""
+    last = lane.shape[0] - 1
+    for i in range(LANES):
+        delta = lane[last, DELTA * LANES + i]
+        radius = lane[last, RADIUS * LANES + i]
+        n0 = lane[last, N0 * LANES + i]
+        n1 = lane[last, N1 * LANES + i]
+        n2 = lane[last, N2 * LANES + i]
+        weight = lane[block, WEIGHT * LANES + i]
+        # the level of nu_e: in the middle, on top, or at the bottom
+        upper = n2 if delta > 0.0 else n0
+        lower = n0 if delta > 0.0 else n1
+        higher = n1 if delta > 0.0 else n2
+        between = abs(delta) < radius
+        e = n1 if between else upper
+        low = n0 if between else lower
+        high = n2 if between else higher
+        lane[last, D * LANES + i] = sign * weight * (e - 0.5 * (low + high))
+        closest = abs(abs(delta) - radius)
+        smallest = lane[last, GAP * LANES + i]
+        smaller = closest if closest < smallest else smallest
+        lane[last, GAP * LANES + i] = smaller if weight > 0.0 else smallest
+        apart = abs(high - low)
+        apart = apart if apart > EQUAL * (abs(high) + abs(low)) else 0.0
+        lane[last, UNEQUAL * LANES + i] += weight * apart
+        good = 0.0 if lane[last, OFF * LANES + i] <= DRESS_ANGLE * closest else 1.0
+        good = good if closest > 0.0 else 1.0
+        lane[last, BAD * LANES + i] += good if weight > 0.0 else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _ray(populations, m, base, lane, sums):
     """Sums over groups and species of one ray; returns (usable or not, smallest gap, unequal heavy populations)."""
     last = lane.shape[0] - 1
-    groups = number_weight.size
+    groups = populations.shape[2]
     for k in range(S_EE * LANES, DRESSED_ROWS * LANES):
         lane[last, k] = 0.0
-    gap = HUGE
-    unequal = 0.0
+    for i in range(LANES):
+        lane[last, GAP * LANES + i] = HUGE
     for block in range(last):
         start = block * LANES
         count = min(LANES, groups - start)
         for species in range(2):
             sign = 1.0 - 2.0 * species
             _hamiltonian_lanes(base, sign, block, lane)
-            for i in range(LANES):
-                lane[last, D * LANES + i] = 0.0
             for i in range(count):
-                delta = lane[last, DELTA * LANES + i]
-                radius = lane[last, RADIUS * LANES + i]
-                closest = abs(abs(delta) - radius)
-                if not (closest > 0.0 and lane[last, OFF * LANES + i] <= DRESS_ANGLE * closest):
-                    return False, gap, unequal
-                gap = min(gap, closest)
-                g = start + i
-                n0 = populations[m, species, g, 0]
-                n1 = populations[m, species, g, 1]
-                n2 = populations[m, species, g, 2]
-                if abs(delta) < radius:
-                    e, low, high = n1, n0, n2
-                elif delta > 0.0:
-                    e, low, high = n2, n0, n1
-                else:
-                    e, low, high = n0, n1, n2
-                if abs(high - low) > EQUAL * (abs(high) + abs(low)):
-                    unequal += abs(number_weight[g] * share * (high - low))
-                lane[last, D * LANES + i] = sign * number_weight[g] * (e - 0.5 * (low + high))
+                lane[last, N0 * LANES + i] = populations[m, species, start + i, 0]
+                lane[last, N1 * LANES + i] = populations[m, species, start + i, 1]
+                lane[last, N2 * LANES + i] = populations[m, species, start + i, 2]
             for i in range(count, LANES):
                 # lanes beyond the last group
                 lane[last, DELTA * LANES + i] = 1.0
-                for row in range(XD, RADIUS):
+                for row in range(XD, D):
                     lane[last, row * LANES + i] = 0.0
+            _difference_lanes(sign, block, lane)
+            for i in range(LANES):
+                if lane[last, BAD * LANES + i] > 0.0:
+                    return False, 0.0, 0.0
             _level_lanes(lane)
     for k in range(SUMS):
         total = 0.0
         for i in range(LANES):
             total += lane[last, (S_EE + k) * LANES + i]
         sums[k] = total
+    gap = HUGE
+    unequal = 0.0
+    for i in range(LANES):
+        gap = min(gap, lane[last, GAP * LANES + i])
+        unequal += lane[last, UNEQUAL * LANES + i]
     return True, gap, unequal
 
 
@@ -206,7 +230,7 @@ def dressed_3(
     y = x.copy()
     output = np.empty(8 * orders)
     turn = np.empty((4 * orders, orders))
-    lane = vacuum_lanes(vacuum)
+    lane = vacuum_lanes(vacuum, number_weight)
     for passes in range(1, MAX_PASSES + 1):
         from_coordinates(y, trace, 3, moments)
         output[:] = 0.0
@@ -216,11 +240,11 @@ def dressed_3(
         unequal = 0.0
         for m in range(velocity.shape[0]):
             ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, 3, base)
-            usable, closest, different = _ray(populations, m, base, number_weight, weight[0, m], lane, sums)
+            usable, closest, different = _ray(populations, m, base, lane, sums)
             if not usable:
                 return False, passes, 0.0
             gap = min(gap, closest)
-            unequal += different
+            unequal += abs(weight[0, m]) * different
             for order in range(orders):
                 w = weight[order, m]
                 k = 8 * order

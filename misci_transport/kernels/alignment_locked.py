@@ -206,12 +206,14 @@ def electron_levels(x, velocity, vacuum, potential, beta, strength, shift):
 
 @njit(cache=True, error_model="numpy")
 def heavy_block(
-    x, scale, e_level, populations, weight, velocity, number_weight, vacuum, strength, shift, tolerance,
+    x, scale, e_level, populations, weight, velocity, number_weight, vacuum, strength, shift, tolerance, n_flavors,
+    max_iterations,
 ):  # fmt: skip
     """The two heavy flavours of a locked cell as a two-flavour problem of their own; True if it was solved.
 
     e_level (direction, species, group) is the level that is nu_e; the others are the heavy ones, in their order.
-    Overwrites the heavy components of the three-flavour coordinates x (8 orders).
+    Overwrites the heavy components of the three-flavour coordinates x (8 orders). n_flavors is 2, handed over so that
+    the compiler takes Newton's code as it is elsewhere instead of making another one for this constant.
     """
     directions, orders = velocity.shape[0], weight.shape[0]
     groups = number_weight.size
@@ -240,9 +242,9 @@ def heavy_block(
         y[3 * order + 1] = x[8 * order + 6]
         y[3 * order + 2] = x[8 * order + 7]
     code, _, _ = newton(
-        y, scale, heavy, weight, velocity, number_weight, block, 0.0, np.zeros(orders - 1), strength, block_shift, 2,
-        tolerance, 20, np.empty(0), np.empty(n), np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(n),
-        np.empty(n), np.empty(n), np.empty((n, n)),
+        y, scale, heavy, weight, velocity, number_weight, block, 0.0, np.zeros(orders - 1), strength, block_shift,
+        n_flavors, tolerance, max_iterations, np.empty(0), np.empty(n), np.empty((n, n)), np.empty((n, n)),
+        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty((n, n)),
     )  # fmt: skip
     for order in range(orders):
         x[8 * order + 1] = y[3 * order]
@@ -434,7 +436,7 @@ def locked_3(
                 e_level = electron_levels(y, velocity, vacuum, potential, beta, strength, shift)
                 if not heavy_block(
                     y, scale, e_level, populations, weight, velocity, number_weight, vacuum, strength, shift,
-                    0.1 * tolerance,
+                    0.1 * tolerance, np.int64(2), np.int64(20),
                 ):  # fmt: skip
                     return False, passes, 0.0
                 solved_block = True

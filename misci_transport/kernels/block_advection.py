@@ -23,8 +23,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# What _divergence makes of the rate.
-RATE, FORWARD, MEAN = 0, 1, 2
+# What _divergence makes of the rate. Numbers of numpy, which the compiler does not make code of its own for.
+RATE, FORWARD, MEAN = np.int64(0), np.int64(1), np.int64(2)
 
 #: Directions that are taken through a tile together: enough for long runs of memory, few enough for the face buffers.
 WIDTH = 24
@@ -169,7 +169,20 @@ def _rows(b):
 
 
 # Loops that write one or two rows, indexed without views and with indices that the compiler knows to be positive:
-# all others stay scalar (inspect_asm shows it). The slope is 2 p/q with p/q = step back/(step + back) where p > 0.
+# all others stay scalar (inspect_asm shows it). In `_value` the slope is 2 p/q with p/q = step
+# back/(step + back) where p > 0.
+
+
+@njit(cache=True, error_model="numpy")
+def _value(value, down, behind, b):
+    """b f_up + (1 - b) f_down + (b - 1/2) slope, at most 2 f_up where that is positive."""
+    step = down - value
+    back = value - behind
+    product = step * back
+    half = product / (step + back) if product > 0.0 else 0.0
+    face = value + half + (1.0 - b) * (step - 2.0 * half)
+    most = 2.0 * value if value > 0.0 else 0.0
+    return most if face > most else face
 
 
 @njit(cache=True, error_model="numpy")
@@ -177,14 +190,7 @@ def _face(f, up, down, behind, m, b, at, second_order, out, to):
     """Value on a face, out[to, e] = b f_up + (1 - b) f_down + (b - 1/2) slope."""
     if second_order:
         for e in range(f.shape[2]):
-            value = f[up, m, e]
-            step = f[down, m, e] - value
-            back = value - f[behind, m, e]
-            product = step * back
-            half = product / (step + back) if product > 0.0 else 0.0
-            face = value + half + (1.0 - b[at, e]) * (step - 2.0 * half)
-            most = 2.0 * value if value > 0.0 else 0.0
-            out[to, e] = most if face > most else face
+            out[to, e] = _value(f[up, m, e], f[down, m, e], f[behind, m, e], b[at, e])
     else:
         for e in range(f.shape[2]):
             w = b[at, e]
@@ -196,14 +202,7 @@ def _cross(f, up, down, behind, m, b, at, second_order, low, high, carry, to, ou
     """out[cell, m, e] += low carry[to, e] - high F, then carry = F, the value on the high face as `_face` has it."""
     if second_order:
         for e in range(f.shape[2]):
-            value = f[up, m, e]
-            step = f[down, m, e] - value
-            back = value - f[behind, m, e]
-            product = step * back
-            half = product / (step + back) if product > 0.0 else 0.0
-            face = value + half + (1.0 - b[at, e]) * (step - 2.0 * half)
-            most = 2.0 * value if value > 0.0 else 0.0
-            face = most if face > most else face
+            face = _value(f[up, m, e], f[down, m, e], f[behind, m, e], b[at, e])
             out[cell, m, e] += low * carry[to, e] - high * face
             carry[to, e] = face
     else:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _PREFIX = "misci_steady_"
 #: Parts of the first radial solve that are tried for a first guess in which every cell has an aligned state.
 _START_PARTS = (1.0, 0.5, 0.25, 0.0)
+#: Halvings of a Newton step, one after the other, that may be spent on finding a point where every cell is aligned.
+_MOST_REFUSALS = 6
 
 
 class Alignment(Protocol):
@@ -91,7 +93,7 @@ class SteadySolver:
         self.name = "steady solve" if length is None else "implicit step"
         self._moving = np.empty(self.shape)
         self._colliding = np.empty(self.shape)
-        self._begun = False
+        self._begun, self._refused_in_a_row = False, 0
         self._refusals: list[str] = []  #: why trials of the line search were refused
 
     def solve(self, state: State, equilibrium: NDArray[np.float64] | None = None) -> SteadyReport:
@@ -143,7 +145,7 @@ class SteadySolver:
         pc.setPythonContext(_Preconditioner(self))
         history: list[float] = []
         self.krylov = 0
-        self._begun = False
+        self._begun, self._refused_in_a_row = False, 0
         snes.setMonitor(lambda _snes, _iteration, norm: self._note(history, norm))
         try:
             with given_options(PETSc, self.petsc_options):
@@ -258,14 +260,15 @@ class SteadySolver:
         try:
             self._evaluate(f)
         except ConvergenceError as error:
-            if not self._begun:
+            self._refused_in_a_row += 1
+            if not self._begun or self._refused_in_a_row > _MOST_REFUSALS:
                 raise
             # a trial of the line search has gone where some cell has no aligned state (on all ranks this is raised
             # together): a residual without bounds makes the search come back
             self._refusals.append(str(error))
             r.getArray()[:] = np.inf
             return
-        self._begun = True
+        self._begun, self._refused_in_a_row = True, 0
         r.getArray()[:] = self._residual(f).ravel()
 
     def _update_jacobian(self, _snes: Any, x: Any, jacobian: Any, _p: Any) -> None:

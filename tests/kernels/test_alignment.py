@@ -50,7 +50,7 @@ def random_cell(n, seed=0, directions=3, groups=2, strength=0.7, potential=1.0, 
         velocity = np.stack([cosine, sine * np.cos(azimuth), sine * np.sin(azimuth)], axis=1)
     return {
         "populations": rng.uniform(0.0, 1.0, size=(directions, 2, groups, 3)),
-        "weight": np.concatenate([zeroth[None], zeroth * velocity.T]),
+        "weight": np.stack([zeroth, *(zeroth * v for v in velocity.T)]),
         "velocity": velocity,
         "number_weight": rng.uniform(0.1, 1.0, groups),
         "vacuum": rng.normal(size=(groups, n * n)),
@@ -342,7 +342,7 @@ def test_vector_moments_of_an_axisymmetric_gas_are_those_of_its_cosines(n, poten
         **cell,
         "populations": np.repeat(cell["populations"], 4, axis=0),
         "velocity": velocity,
-        "weight": np.concatenate([zeroth[None], zeroth * velocity.T]),
+        "weight": np.stack([zeroth, *(zeroth * v for v in velocity.T)]),
         "beta": np.array([cell["beta"][0], 0.0, 0.0]),
         "shift": shift,
     }

@@ -100,7 +100,7 @@ def scattered_directions(rng, directions):
 
 
 def with_weights(weight, velocity):
-    return np.concatenate([weight[None], weight * velocity.T]), velocity
+    return np.stack([weight, *(weight * v for v in velocity.T)]), velocity
 
 
 def on_sphere(c, rng, directions=None):
