@@ -77,18 +77,18 @@ def electron_mixing_bound(moments, velocity, vacuum, potential, beta, strength, 
 
 @njit(cache=True, error_model="numpy")
 def vacuum_extremes(vacuum, n_flavors):
-    """(Lower bound of H_ee minus the uppermost heavy level, upper bound of |H_ex|) of the vacuum part alone."""
+    """(Lower bound of H_ee minus the uppermost heavy level, largest |H_ex|) of the vacuum part alone."""
     nearest, coupled = np.inf, 0.0
     for g in range(vacuum.shape[0]):
         v = vacuum[g]
         if n_flavors == 2:
             nearest = min(nearest, -abs(v[0] - v[1]))
-            off = abs(v[2]) + abs(v[3])
+            square = v[2] * v[2] + v[3] * v[3]
         else:
             radius = np.sqrt(0.25 * (v[1] - v[2]) ** 2 + v[7] * v[7] + v[8] * v[8])
             nearest = min(nearest, -abs(v[0] - 0.5 * (v[1] + v[2])) - radius)
-            off = abs(v[3]) + abs(v[4]) + abs(v[5]) + abs(v[6])
-        coupled = max(coupled, off)
+            square = v[3] * v[3] + v[4] * v[4] + v[5] * v[5] + v[6] * v[6]
+        coupled = max(coupled, np.sqrt(square))
     return nearest, coupled
 
 
@@ -102,15 +102,15 @@ def quick_mixing_bound(moments, velocity, extremes, potential, beta, strength, s
         ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base)
         if n_flavors == 2:
             distance = base[0] - base[1] + nearest
-            off = abs(base[2]) + abs(base[3])
+            square = base[2] * base[2] + base[3] * base[3]
         else:
             # the uppermost eigenvalue of a sum is at most the sum of the uppermost ones
             radius = np.sqrt(0.25 * (base[1] - base[2]) ** 2 + base[7] * base[7] + base[8] * base[8])
             distance = base[0] - 0.5 * (base[1] + base[2]) - radius + nearest
-            off = abs(base[3]) + abs(base[4]) + abs(base[5]) + abs(base[6])
+            square = base[3] * base[3] + base[4] * base[4] + base[5] * base[5] + base[6] * base[6]
         if not distance > 0.0:
             return 1.0
-        worst = max(worst, (off + coupled) / distance)
+        worst = max(worst, (np.sqrt(square) + coupled) / distance)
     return worst * worst
 
 
