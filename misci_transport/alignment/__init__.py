@@ -163,13 +163,18 @@ class Batch:
         return scale, trace
 
 
+def _plain(array: ArrayLike) -> NDArray[np.float64]:
+    """Float64, C-contiguous, and writeable though nothing is written: kernels are compiled anew for any other kind."""
+    return np.require(array, np.float64, ["C", "W"])
+
+
 def _per_cell(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Float64 C-contiguous array of the given shape; the leading cell axis may be missing in the input."""
+    """Array of the given shape for a kernel; the leading cell axis may be missing in the input."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape == shape:
-        return np.ascontiguousarray(array)
+        return _plain(array)
     if array.shape == shape[1:]:
-        return np.ascontiguousarray(np.broadcast_to(array, shape))
+        return _plain(np.broadcast_to(array, shape))
     raise ConfigurationError(f"{name} has shape {array.shape}; accepted: {shape[1:]} or {shape}")
 
 
@@ -222,13 +227,13 @@ def _prepare(
     if n_flavors not in (2, 3):
         raise ConfigurationError(f"n_flavors is {n_flavors!r}; accepted: 2 or 3")
     components = n_flavors * n_flavors
-    packed_vacuum = np.ascontiguousarray(vacuum, dtype=np.float64)
+    packed_vacuum = _plain(vacuum)
     if packed_vacuum.ndim != 2 or packed_vacuum.shape[1] != components:
         raise ConfigurationError(f"vacuum has shape {packed_vacuum.shape}; accepted: (group, {components})")
     groups = packed_vacuum.shape[0]
     weight, vectors = _directions(cells, weight_0, weight_1, direction_cosine, velocity)
     orders, axes = weight.shape[1], vectors.shape[2]
-    numbers = np.ones(groups) if number_weight is None else np.ascontiguousarray(number_weight, dtype=np.float64)
+    numbers = np.ones(groups) if number_weight is None else _plain(number_weight)
     if numbers.shape != (groups,):
         raise ConfigurationError(f"number_weight has shape {numbers.shape}; accepted: ({groups},)")
     if velocity is None:
@@ -253,8 +258,7 @@ def _prepare(
 
 def _batched(name: str, array: ArrayLike, ndim: int) -> tuple[NDArray[np.float64], bool]:
     """The array with a leading cell axis, and whether that axis had to be added."""
-    # writeable, though nothing is written: kernels are compiled once more for arrays that are not
-    values = np.require(array, np.float64, ["C", "W"])
+    values = _plain(array)
     if values.ndim == ndim - 1:
         return values[np.newaxis], True
     if values.ndim == ndim:

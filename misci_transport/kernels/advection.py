@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# What _divergence makes of the rate.
-RATE, FORWARD, MEAN = 0, 1, 2
+# What _divergence makes of the rate. Numbers of numpy, which the compiler does not make code of its own for.
+RATE, FORWARD, MEAN = np.int64(0), np.int64(1), np.int64(2)
 
 
 @njit(cache=True, error_model="numpy")

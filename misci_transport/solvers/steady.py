@@ -93,6 +93,8 @@ class SteadySolver:
         self.name = "steady solve" if length is None else "implicit step"
         self._moving = np.empty(self.shape)
         self._colliding = np.empty(self.shape)
+        #: a copy of PETSc's vector, which may not be written to: kernels would be compiled once more for such arrays
+        self._trial = np.empty(self.shape)
         self._begun, self._refused_in_a_row = False, 0
         self._refusals: list[str] = []  #: why trials of the line search were refused
 
@@ -256,7 +258,8 @@ class SteadySolver:
         return residual
 
     def _function(self, _snes: Any, x: Any, r: Any) -> None:
-        f = x.getArray(readonly=True).reshape(self.shape)
+        f = self._trial
+        f[:] = x.getArray(readonly=True).reshape(self.shape)
         try:
             self._evaluate(f)
         except ConvergenceError as error:
@@ -272,9 +275,8 @@ class SteadySolver:
         r.getArray()[:] = self._residual(f).ravel()
 
     def _update_jacobian(self, _snes: Any, x: Any, jacobian: Any, _p: Any) -> None:
-        f = x.getArray(readonly=True).reshape(self.shape)
-        self._evaluate(f)
-        self._point = f.copy()
+        self._point = x.getArray(readonly=True).reshape(self.shape).copy()
+        self._evaluate(self._point)
         self._factor()
         jacobian.assemble()
 
