@@ -1,18 +1,9 @@
-"""Steps in three dimensions: a star turned into a Cartesian box, beside memory bandwidth and beside two ranks.
-
-``python -m misci_transport.bench.blocks`` (under an MPI launcher, or alone) measures one box a rank and prints JSON.
-"""
+"""Steps in three dimensions: a star turned into a Cartesian box, beside memory bandwidth."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +16,6 @@ from ..options import TransportOptions
 from ..physics.mixing import LocalMixing
 from ..turned import Turning, turned_radiation, turned_star
 from .figure import Figure
-from .star import benchmark_profile
 
 if TYPE_CHECKING:
     from ..plugin import Transport
@@ -35,8 +25,6 @@ if TYPE_CHECKING:
 HALF_WIDTH = 3.0e7
 #: Cells along each axis, by the number of flavours.
 CELLS = {2: 20, 3: 16}
-#: The same a rank, where ranks are compared.
-CELLS_A_RANK = 32
 STEP_GOALS = {2: 50.0, 3: 250.0}
 RATIO_GOALS = {2: 2.0, 3: 4.0}
 ITERATION_GOALS = {2: 60.0, 3: 400.0}
@@ -66,10 +54,10 @@ def box(
     mixing: bool = True,
     coupled: bool = False,
     filled: bool = True,
-    long: int = 1,
+    finer: int = 1,
     comm: Any = None,
 ) -> tuple[Transport, Any]:
-    """Transport and fluid of a turned, deformed and rotating star in a box of cells^3, ``long`` such boxes along z.
+    """Transport and fluid of a turned, deformed and rotating star in a box of cells^3, ``finer`` times as many along z.
 
     filled: with the neutrinos of the spherical star, or none.
     """
@@ -84,8 +72,8 @@ def box(
             "validity": {"every": 0},
         }
     )
-    half = (HALF_WIDTH, HALF_WIDTH, long * HALF_WIDTH)
-    mesh = BlockMesh.uniform(tuple(-x for x in half), half, (cells, cells, long * cells), "cartesian")
+    shape = (cells, cells, finer * cells)
+    mesh = BlockMesh.uniform((-HALF_WIDTH,) * 3, (HALF_WIDTH,) * 3, shape, "cartesian")
     transport = Transport(mesh, options, comm)
     turning = Turning(shift=(1.0e6, 0.0, 5.0e5), wrinkle=0.05, rotation=50.0)
     fluid = turned_star(profile, mesh, transport.decomposition.cells, turning)
@@ -208,30 +196,32 @@ def advection_bandwidth(transport: Transport, repeat: int = 5) -> float:
 
 
 def iteration_cost(transport: Transport) -> tuple[float, float, int]:
-    """Cells that are not locked, apart: ns per cell, direction, group and Newton iteration; iterations; their number.
+    """Cells that are not locked, apart: ns per cell, direction, group and turn; turns of a cell; number of cells.
 
-    As a step does it: from the moments of the state, after its populations have changed by a per cent.
+    As a step does it: from the moments of the state, after its populations have changed by a per cent. A turn is one
+    evaluation with what follows from it; the first one makes a Newton step possible, the last one accepts it.
     """
     mixing, state = transport.mixing, transport.state
     assert isinstance(mixing, LocalMixing)
     cells = np.flatnonzero(~mixing.locked)
     if cells.size == 0:
         return np.nan, 0.0, 0
-    populations = np.ascontiguousarray(0.99 * state.owned[cells])
-    batch = mixing.medium.take(cells, populations)
-    best, iterations = np.inf, 0.0
+    batch = mixing.medium.take(cells, state.owned)
+    assert batch.populations is not None
+    batch = replace(batch, populations=0.99 * batch.populations)
+    best, turns = np.inf, 0.0
     for _ in range(5):
         moments = state.moments[cells]
         start = time.perf_counter()
         report = batch.solve(moments, mixing.tolerance, mixing.max_iterations, True)
         best = min(best, time.perf_counter() - start)
-        iterations = float(report.iterations.sum())
+        turns = float((report.iterations + 1).sum())
     space = transport.phase_space
-    return 1.0e9 * best / (iterations * space.angles.size * space.energy.size), iterations / cells.size, cells.size
+    return 1.0e9 * best / (turns * space.angles.size * space.energy.size), turns / cells.size, cells.size
 
 
-def block_figures(profile: Profile, path: Path | None, repeat: int) -> list[Figure]:
-    """What steps in three dimensions cost, on one core and on two."""
+def block_figures(profile: Profile, repeat: int) -> list[Figure]:
+    """What steps in three dimensions cost on one core."""
     figures = []
     for flavors in (2, 3):
         cells = CELLS[flavors]
@@ -258,11 +248,11 @@ def block_figures(profile: Profile, path: Path | None, repeat: int) -> list[Figu
         cost, turns, number = iteration_cost(transport)
         figures.append(
             Figure(
-                f"alignment in 3D, iteration, {flavors} flavours, cells not locked",
+                f"alignment in 3D, evaluation, {flavors} flavours, cells not locked",
                 cost,
                 "ns",
                 ITERATION_GOALS[flavors],
-                f"{number} cells, {turns:.1f} iterations each",
+                f"{number} cells, {turns:.1f} evaluations each",
             )
         )
         if flavors == 2:
@@ -286,56 +276,4 @@ def block_figures(profile: Profile, path: Path | None, repeat: int) -> list[Figu
                 f"{coupled.cells} cells, {coupled.directions} directions, {coupled.groups} groups",
             )
         )
-    return [*figures, *rank_figures(path, max(repeat // 3, 3))]
-
-
-def rank_figures(path: Path | None, repeat: int) -> list[Figure]:
-    """Memory of one rank, and two ranks beside one at CELLS_A_RANK^3 cells a rank."""
-    command = [sys.executable, "-m", "mpi4py", "-m", __name__, "--repeat", str(repeat)]
-    command += [] if path is None else ["--profile", str(path)]
-    launcher = os.environ.get("MPIRUN", "mpirun").split()
-    try:
-        one, two = (_measured([*launcher, "-n", str(ranks), *command]) for ranks in (1, 2))
-    except (OSError, subprocess.CalledProcessError) as error:
-        return [Figure("two ranks beside one", np.nan, "", None, f"not measured: {error}")]
-    size = f"{CELLS_A_RANK}^3 cells a rank, 2 flavours"
-    streams = f"triad {one['triad']:.1f} GB/s alone, {two['triad']:.1f} GB/s each of two"
-    return [
-        Figure("memory in 3D over populations array", one["memory"], "", 3.0, f"{size}, from an empty box"),
-        Figure("efficiency of two ranks in 3D", 100.0 * one["ns"] / two["ns"], "%", 85.0, f"{size}; {streams}"),
-        Figure("exchange of ghosts in 3D, share of a step", 100.0 * two["exchange"], "%", 10.0, size),
-    ]
-
-
-def _measured(command: list[str]) -> dict[str, float]:
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
-
-
-def main() -> None:
-    """One box of CELLS_A_RANK^3 cells a rank along z; JSON from rank 0."""
-    from mpi4py import MPI
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profile", type=Path)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--cells", type=int, default=CELLS_A_RANK)
-    arguments = parser.parse_args()
-    comm = MPI.COMM_WORLD
-    comm.Barrier()
-    stream = triad()
-    transport, fluid = box(
-        benchmark_profile(arguments.profile), 2, arguments.cells, filled=False, long=comm.size, comm=comm
-    )
-    cost = box_cost(transport, fluid, arguments.repeat)
-    parts = comm.gather({"ns": cost.nanoseconds, "memory": cost.memory, "exchange": cost.exchange, "triad": stream})
-    if parts is not None:
-        worst = {name: max(part[name] for part in parts) for name in parts[0]}
-        worst["triad"] = min(part["triad"] for part in parts)
-        json.dump({**worst, "box": asdict(cost)}, sys.stdout)
-        sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    main()
+    return figures
