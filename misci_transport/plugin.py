@@ -138,6 +138,9 @@ class Transport:
         """Refuse what the frame terms cannot do before any fluid is known."""
         frame, geometry = self.options.frame, self.phase_space.mesh.geometry
         group_edges(energy)
+        if isinstance(self.phase_space.mesh, BlockMesh):
+            # directions that have no flow between them
+            self.advection.begin_frame()
         if frame.gravity != "none" and geometry != "spherical":
             raise ConfigurationError(
                 f'frame.gravity is {frame.gravity!r} in {geometry} symmetry; accepted there: "none"'
@@ -149,6 +152,11 @@ class Transport:
     def _follow_matter(self, fluid: Fluid, collisions: CollisionOperator) -> CollisionOperator:
         """Velocities and metric of the fluid for the transport; its collisions in coordinate time (collective)."""
         frame, mesh, dec = self.options.frame, self.phase_space.mesh, self.decomposition
+        if isinstance(mesh, BlockMesh):
+            self.advection.follow_matter(fluid.velocity)
+            self.stepper.follow_matter(self.advection.frame, mesh.volume[dec.cells])
+            self._crossing_time = self.advection.shortest_crossing / SPEED_OF_LIGHT
+            return collisions
         metric = Metric.flat(mesh)
         if frame.gravity != "none":
             density = dec.gather(fluid.mass_density)
@@ -337,9 +345,15 @@ class Transport:
 
         Raises
         ------
+        ConfigurationError
+            With moving matter on a block mesh.
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
+        if self.options.frame.active and isinstance(self.phase_space.mesh, BlockMesh):
+            raise ConfigurationError(
+                "stationary states on a block mesh: accepted with frame.doppler = false; time steps have moving matter"
+            )
         collisions = self._set_fluid(fluid)
         if isinstance(self.mixing, ConservedMixing):
             self.mixing.set_collisions(collisions)
@@ -722,7 +736,6 @@ def _refuse_on_blocks(options: TransportOptions) -> None:
     for key, value, accepted in (
         ("alignment.charges", options.alignment.averaged, '"none", and bin_average "auto" or "off"'),
         ("advection.scheme", options.advection.scheme == "matrix", '"adiabatic"'),
-        ("frame.doppler", options.frame.doppler, "false"),
         ("frame.gravity", options.frame.gravity != "none", '"none"'),
     ):
         if value:
