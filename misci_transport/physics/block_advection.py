@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..parallel.block_decomposition import BlockDecomposition, Exchange
     from ..phase_space import PhaseSpace
     from .block_boundary import BlockBoundary
+    from .frame import Metric
 
     #: first and one past the last cell along each axis
     Box = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -91,8 +92,10 @@ class BlockAdvection:
         if self.frame is None:
             self.frame = BlockFrame(self.phase_space, self.decomposition, self.boundary)
 
-    def follow_matter(self, velocity: NDArray[np.float64]) -> None:
+    def follow_matter(self, velocity: NDArray[np.float64], metric: Metric | None = None) -> None:
         """Take up velocities[cell, axis] of this rank's cells in cm/s for all time steps that follow (collective).
+
+        metric: of the shells of the whole mesh (spherical coordinates); None: no gravity.
 
         Raises
         ------
@@ -101,9 +104,11 @@ class BlockAdvection:
         """
         self.begin_frame()
         assert self.frame is not None
-        self.frame.follow_matter(velocity)
+        self.frame.follow_matter(velocity, metric)
+        self.ratio, self.cell_volume = self.frame.ratio, self.frame.volume
         leaving = self.frame.leaving(self.velocity)
         if self.turns:
+            self.curvature = self.frame.curvature
             self.angular_turnover = leaving + self._turning()
         self.fastest_loss = max(self.decomposition.comm.allgather(float(leaving.max(initial=0.0))))
 
@@ -220,8 +225,7 @@ class BlockAdvection:
         """Add the terms of moving matter; what it carries in through the ends of the mesh (direction, entry)."""
         if self.frame is None:
             return None
-        medium = (self.resolved, self.sides, self.cell_volume)
-        return self.frame.add(view, factor, out, *medium, second_order=second_order, limited=limited)
+        return self.frame.add(view, factor, out, self.resolved, self.sides, second_order=second_order, limited=limited)
 
     def entering(
         self, ghosted: NDArray[np.float64], b: tuple[NDArray[np.float64], ...], *, second_order: bool

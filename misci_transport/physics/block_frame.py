@@ -1,12 +1,16 @@
-r"""Moving matter on a block mesh: transport with matter, Doppler shift and aberration (docs/geometry.md).
+r"""Moving matter and gravity on a block mesh: transport with matter, Doppler shift, aberration (docs/geometry.md).
 
 Energies and directions are those that matter sees. To first order in beta = v/c, per cm of c t,
 
     df/dt + div[(v + beta) f] + div_n[ndot f] + E^-2 d_E[E^2 Edot f] = C
     Edot = -E n_i n_j d_j beta_i,    ndot_i = -(delta_ij - n_i n_j) n_k d_k beta_j
 
-whose divergence in phase space vanishes identically: f = const is at rest and neutrinos are conserved. The terms that
-the radial version leaves out are left out here (physics/frame).
+whose divergence in phase space vanishes identically: f = const is at rest and neutrinos are conserved. On spherical
+meshes also in the metric of the shells' mean mass, with g = Gamma d_r(alpha) and alpha beta in the place of beta:
+
+    Edot/E = ... - g n_r,    ndot_i = ... - g (delta_ir - n_i n_r)
+
+The terms that the radial version leaves out are left out here (physics/frame).
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from ..phase_space import PhaseSpace
     from ..sphere import SphereQuadrature
     from .block_boundary import BlockBoundary
+    from .frame import Metric
 
 #: Points of the Gauss rule along the arc between two directions.
 _POINTS = 8
@@ -47,7 +52,8 @@ class Neighbors:
 
     pair: NDArray[np.int64]  #: (edge, 2)
     share: NDArray[np.float64]  #: (edge,) of the second direction in the value between the two
-    flow: NDArray[np.float64]  #: (9, edge) from the first to the second for d_j beta_i = 1, entry 3 i + j
+    #: (10, edge) from the first to the second for d_j beta_i = 1, entry 3 i + j, and for g = 1
+    flow: NDArray[np.float64]
 
     @classmethod
     def of(cls, angles: SphereQuadrature) -> Neighbors:
@@ -56,9 +62,9 @@ class Neighbors:
         The flow through the arc l between two directions, integral(ndot . m dl)/2 pi with its normal m, is changed by
         a potential flow (least squares) such that every direction loses
 
-            sum over neighbours of T = w (3 n_i n_j - delta_ij) d_j beta_i
+            sum over neighbours of T = w [(3 n_i n_j - delta_ij) d_j beta_i + 2 g n_0]
 
-        which with div(beta) and the shift of energy leaves an isotropic field at rest to round-off.
+        which with the flow through faces and the shift of energy leaves an isotropic field at rest to round-off.
 
         Raises
         ------
@@ -77,17 +83,17 @@ class Neighbors:
         edges = np.arange(share.size)
         incidence[pair[:, 0], edges] = 1.0
         incidence[pair[:, 1], edges] = -1.0
-        rest = wanted.reshape(-1, 9) - incidence @ flow
+        rest = np.concatenate([wanted.reshape(-1, 9), 2.0 * (w * v[:, 0])[:, None]], axis=1) - incidence @ flow
         # a constant potential moves nothing: the second term makes the matrix regular
         potential = np.linalg.solve(incidence @ incidence.T + 1.0 / w.size, rest)
         return cls(pair, share, np.ascontiguousarray((flow + incidence.T @ potential).T))
 
 
 def _turning(n: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ndot . normal at directions n[..., 3] for d_j beta_i = 1: (..., 3, 3)."""
-    along = (n * normal).sum(axis=-1)[..., None]
-    turning: NDArray[np.float64] = (along * n - normal)[..., :, None] * n[..., None, :]
-    return turning
+    """ndot . normal at directions n[..., 3] for d_j beta_i = 1, and for g = 1 along axis 0: (..., 10)."""
+    along = (n * normal).sum(axis=-1)[..., None] * n - normal
+    turning = along[..., :, None] * n[..., None, :]
+    return np.concatenate([turning.reshape(*n.shape[:-1], 9), along[..., :1]], axis=-1)
 
 
 def _product_edges(
@@ -106,7 +112,7 @@ def _product_edges(
     sine = np.sqrt((1.0 - mu) * (1.0 + mu))
     n = np.stack(np.broadcast_arrays(mu, sine * np.cos(omega), sine * np.sin(omega)), axis=-1)
     upwards = np.broadcast_to(np.array([1.0, 0.0, 0.0]), n.shape)
-    between = np.einsum("p,lapij->laij", 0.5 * step * w / (2.0 * pi), _turning(n, upwards))
+    between = np.einsum("p,lapt->lat", 0.5 * step * w / (2.0 * pi), _turning(n, upwards))
     # on the rings: meridians
     angle = np.arccos(edge)
     middle, half = 0.5 * (angle[:-1] + angle[1:]), 0.5 * (angle[:-1] - angle[1:])
@@ -116,7 +122,7 @@ def _product_edges(
         np.broadcast_arrays(np.cos(polar), np.sin(polar) * np.cos(omega), np.sin(polar) * np.sin(omega)), axis=-1
     )
     onwards = np.stack(np.broadcast_arrays(0.0 * polar, -np.sin(omega), np.cos(omega)), axis=-1)
-    around = np.einsum("l,p,lapij->laij", half / (2.0 * pi), w, _turning(n, onwards))
+    around = np.einsum("l,p,lapt->lat", half / (2.0 * pi), w, _turning(n, onwards))
     pair = np.concatenate(
         [
             np.stack([number[:-1].ravel(), number[1:].ravel()], axis=1),
@@ -125,7 +131,7 @@ def _product_edges(
     )
     reach = (edge[1:-1] - cosine[:-1]) / np.diff(cosine)
     share = np.concatenate([np.repeat(reach, azimuths), np.full(number.size, 0.5)])
-    return pair, share, np.concatenate([between.reshape(-1, 9), around.reshape(-1, 9)])
+    return pair, share, np.concatenate([between.reshape(-1, 10), around.reshape(-1, 10)])
 
 
 def _voronoi_edges(
@@ -154,8 +160,8 @@ def _voronoi_edges(
     at = (0.5 * length[:, None] * (1.0 + x))[..., None]
     n = np.cos(at) * first[:, None] + np.sin(at) * across[:, None]
     normals = np.broadcast_to(normal[:, None], n.shape)
-    flow = np.einsum("e,p,epij->eij", 0.5 * length / (2.0 * pi), w, _turning(n, normals))
-    return pair, np.full(pair.shape[0], 0.5), flow.reshape(-1, 9)
+    flow = np.einsum("e,p,ept->et", 0.5 * length / (2.0 * pi), w, _turning(n, normals))
+    return pair, np.full(pair.shape[0], 0.5), flow
 
 
 class BlockFrame:
@@ -180,8 +186,10 @@ class BlockFrame:
         self.heat = np.repeat((phase_space.number_weight * energy.center)[:, None], 3, axis=1)
         #: fastest loss of a group for a shift of one e-fold per cm
         self._steepness = float((self.cube / np.minimum(energy.weight[1:], energy.weight[:-1])).max())
-        self.ratio = np.ascontiguousarray(self.mesh.area_ratio[decomposition.cells])
-        self.curvature = np.ascontiguousarray(self.mesh.curvature[decomposition.cells])
+        self._ratio = np.ascontiguousarray(self.mesh.area_ratio[decomposition.cells])
+        self._curvature = np.ascontiguousarray(self.mesh.curvature[decomposition.cells])
+        self.ratio, self.curvature = self._ratio, self._curvature  #: with alpha, of proper areas and volumes
+        self.volume = np.ascontiguousarray(self.mesh.volume[decomposition.cells])  #: proper
         size = decomposition.size
         self.work = np.zeros(size)  #: MeV cm^-3 given to neutrinos since it was set to zero
         self.faces = tuple(np.zeros(shape) for shape in self._face_shapes())  #: beta along its axis
@@ -197,8 +205,10 @@ class BlockFrame:
             shape if axis in resolved and self.decomposition.size else (0, 0, 0) for axis, shape in enumerate(shapes)
         ]
 
-    def follow_matter(self, velocity: NDArray[np.float64]) -> None:
+    def follow_matter(self, velocity: NDArray[np.float64], metric: Metric | None = None) -> None:
         """Take up velocities[cell, axis] of this rank's cells in cm/s, along the axes of the cells (collective).
+
+        metric: of the shells of the whole mesh, spherical coordinates only; None: no gravity.
 
         Raises
         ------
@@ -215,6 +225,10 @@ class BlockFrame:
         dec.exchange(padded)
         if dec.size == 0:
             return
+        # alpha on the low and high faces of each axis
+        lapse, gamma, pull = np.ones((dec.size, 3, 2)), np.ones(dec.size), np.zeros(dec.size)
+        if metric is not None:
+            lapse, gamma, pull = self._fall(metric)
         gradient, along = np.zeros((dec.size, 3, 3)), np.zeros((dec.size, 3))
         faces = list(self.faces)
         for axis in dec.resolved:
@@ -225,24 +239,42 @@ class BlockFrame:
             low, high = low.reshape(-1, 3), high.reshape(-1, 3)
             # div(beta) of the transport with matter
             along[:, axis] = self.ratio[:, axis, 1] * high[:, axis] - self.ratio[:, axis, 0] * low[:, axis]
-            gradient[:, :, axis] = (high - low) / self.mesh.widths[dec.cells][:, axis, None]
+            rise = lapse[:, axis, 1, None] * high - lapse[:, axis, 0, None] * low
+            gradient[:, :, axis] = rise / self.mesh.widths[dec.cells][:, axis, None]
             if self.mesh.geometry == "spherical" and axis == 1:
                 # as its part of div(beta) has it
                 step = np.diff(self.mesh.faces[1])[self._position(1)]
-                gradient[:, 1, 1] = 0.5 * self.curvature[:, 0] * (high[:, 1] - low[:, 1]) / step
+                gradient[:, 1, 1] = 0.5 * self._curvature[:, 0] * rise[:, 1] / step
+        gradient[:, :, 0] *= gamma[:, None]
         self.faces = tuple(faces)
         if self.mesh.geometry == "cartesian":
             gradient[:, [0, 1, 2], [0, 1, 2]] = along
         else:
-            self._curve(gradient, along, beta)
+            self._curve(gradient, along, lapse[:, 1, 0, None] * beta, gamma)
         self.gradient = np.ascontiguousarray(gradient.reshape(-1, 9))
         # sums in a fixed order: the same bits on any number of ranks
-        self.stretch = np.zeros((dec.size, self.direction.shape[0]))
-        self.flow = np.zeros((dec.size, self.neighbors.share.size))
+        self.stretch = -pull[:, None] * self.direction[:, 0]
+        self.flow = pull[:, None] * self.neighbors.flow[9]
         for n in range(9):
             part = self.direction[:, n // 3] * self.direction[:, n % 3]
             self.stretch -= self.gradient[:, n, None] * part
             self.flow += self.gradient[:, n, None] * self.neighbors.flow[n]
+
+    def _fall(self, metric: Metric) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Areas, volumes and curvatures in a metric; alpha[cell, axis, side], Gamma and g (cell,)."""
+        shell = self._position(0)
+        lapse = np.empty((shell.size, 3, 2))
+        lapse[:] = metric.lapse[shell, None, None]
+        lapse[:, 0] = np.stack([metric.lapse_face[shell], metric.lapse_face[shell + 1]], axis=1)
+        gamma = metric.gamma[shell]
+        self.ratio = self._ratio * lapse
+        self.ratio[:, 0] *= gamma[:, None]
+        self.curvature = self._curvature * metric.lapse[shell, None]
+        self.curvature[:, 0] *= gamma
+        self.volume = self.mesh.volume[self.decomposition.cells] / gamma
+        # what keeps an isotropic field at rest
+        pull = self.ratio[:, 0, 1] - self.ratio[:, 0, 0] - self.curvature[:, 0]
+        return lapse, gamma, pull
 
     def _check(self, beta: NDArray[np.float64]) -> None:
         speed = np.sqrt((beta**2).sum(axis=1))
@@ -293,14 +325,21 @@ class BlockFrame:
                 face[end] = values[cell] + width[cell] * slope
         return np.moveaxis(face[:-1], 0, 2 - axis), np.moveaxis(face[1:], 0, 2 - axis)
 
-    def _curve(self, gradient: NDArray[np.float64], along: NDArray[np.float64], beta: NDArray[np.float64]) -> None:
+    def _curve(
+        self,
+        gradient: NDArray[np.float64],
+        along: NDArray[np.float64],
+        beta: NDArray[np.float64],
+        gamma: NDArray[np.float64],
+    ) -> None:
         """Add the terms of the spherical basis: of the gradient, and of its turning under way with matter.
 
         The trace is div(beta) as the transport has it. Away from the trace, 1/r is that of the middle of the cell, so
         that shells that turn like a rigid body shift no energy.
         """
         inverse = 1.0 / self.mesh.center(0)[self._position(0)]
-        cotangent = self.curvature[:, 1] / (0.5 * self.curvature[:, 0]) * inverse
+        cotangent = self._curvature[:, 1] / (0.5 * self._curvature[:, 0]) * inverse
+        inverse = gamma * inverse
         across = 0.5 * (along[:, 0] - gradient[:, 0, 0])
         around = along[:, 1] - gradient[:, 1, 1]
         gradient[:, 1, 1] += across
@@ -340,7 +379,6 @@ class BlockFrame:
         out: NDArray[np.float64],
         resolved: NDArray[np.bool_],
         sides: NDArray[np.bool_],
-        volume: NDArray[np.float64],
         *,
         second_order: bool,
         limited: bool,
@@ -357,7 +395,7 @@ class BlockFrame:
         flat, rates = f.reshape(*f.shape[:2], entries), out.reshape(*out.shape[:2], entries)
         flow = np.zeros((3, 2, *flat.shape[1:]))
         kernel.carry(
-            flat, self.decomposition.row, self.ratio, volume, resolved, sides, *self.faces, second_order, factor,
+            flat, self.decomposition.row, self.ratio, self.volume, resolved, sides, *self.faces, second_order, factor,
             rates, flow,
         )  # fmt: skip
         shift = self.neighbors
