@@ -361,11 +361,6 @@ class Transport:
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
-        if self.options.frame.active and isinstance(self.phase_space.mesh, BlockMesh):
-            raise ConfigurationError(
-                'stationary states on a block mesh: accepted with frame.doppler = false, frame.gravity = "none"; time '
-                "steps have both"
-            )
         collisions = self._set_fluid(fluid)
         if isinstance(self.mixing, ConservedMixing):
             self.mixing.set_collisions(collisions)
