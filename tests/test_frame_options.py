@@ -160,7 +160,8 @@ def block(**options):
 
 @pytest.mark.parametrize("gravity", ["none", "newtonian", "lapse", "relativistic"])
 def test_blocks_balance_with_frame_work(gravity):
-    transport, fluid = block(frame={"doppler": True, "gravity": gravity})
+    mixing = {"number": 2, "mixing": gravity == "relativistic"}
+    transport, fluid = block(frame={"doppler": True, "gravity": gravity}, flavors=mixing)
     at_rest, _ = block()
     for _ in range(3):
         sources = transport.step(fluid, transport.max_dt())

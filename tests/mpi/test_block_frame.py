@@ -33,6 +33,7 @@ def moving(kind, comm):
         angles={"kind": "product", "levels": 4, "azimuths": 4},
         energy={"minimum": 5.0, "maximum": 60.0, "groups": 4},
         frame=frame,
+        flavors={"mixing": False},
     )
     transport = Transport(mesh, options, comm)
     r = np.linalg.norm(mesh.centers, axis=1) if kind == "box" else mesh.centers[:, 0]
