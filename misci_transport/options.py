@@ -190,7 +190,7 @@ class AdvectionOptions(Section):
 
 
 class FrameOptions(Section):
-    """Moving matter and gravity, radial meshes only: to first order in v/c, in a static metric."""
+    """Moving matter and gravity: to first order in v/c, in a static metric; on block meshes in time steps only."""
 
     doppler: bool = Field(
         default=False,
@@ -201,7 +201,7 @@ class FrameOptions(Section):
         default="none",
         description="redshift, bending and lapse by the mass on the mesh and inner_mass: relativistic: in the static "
         "metric of the enclosed rest mass; lapse: its lapse with flat radial lengths (post-Newtonian); newtonian: the "
-        "lapse of the Newtonian potential, flat",
+        "lapse of the Newtonian potential, flat. Blocks: spherical coordinates, the shells' mean density",
     )
     inner_mass: float = Field(
         default=0.0, ge=0.0, le=1.0e3, description="solar masses inside the first face of a mesh that begins at r > 0"

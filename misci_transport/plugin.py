@@ -16,6 +16,7 @@ from .energy import EnergyGrid
 from .errors import ConfigurationError, MisciError, UnphysicalInputError
 from .fields import Field
 from .flavor import MixingParameters
+from .grid import RadialMesh
 from .options import CFL_LIMIT, TransportOptions
 from .parallel.errors import collective
 from .phase_space import LEVELS, local_rows
@@ -23,7 +24,7 @@ from .physics.charge_transport import ChargeTransport
 from .physics.collisions import CollisionOperator
 from .physics.conserved_mixing import ConservedMixing, bin_ratios
 from .physics.exchange import Exchange, Sources
-from .physics.frame import FASTEST, Metric, group_edges
+from .physics.frame import FASTEST, Metric, group_edges, shell_means
 from .physics.hamiltonian import Hamiltonian
 from .physics.interactions import RateSource
 from .physics.matrix_scheme import MatrixScheme
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .fluid import Fluid
-    from .grid import RadialMesh
     from .physics.block_boundary import BlockBoundary
     from .physics.boundary import Boundary
 
@@ -138,6 +138,9 @@ class Transport:
         """Refuse what the frame terms cannot do before any fluid is known."""
         frame, geometry = self.options.frame, self.phase_space.mesh.geometry
         group_edges(energy)
+        if isinstance(self.phase_space.mesh, BlockMesh):
+            # directions that have no flow between them
+            self.advection.begin_frame()
         if frame.gravity != "none" and geometry != "spherical":
             raise ConfigurationError(
                 f'frame.gravity is {frame.gravity!r} in {geometry} symmetry; accepted there: "none"'
@@ -149,24 +152,40 @@ class Transport:
     def _follow_matter(self, fluid: Fluid, collisions: CollisionOperator) -> CollisionOperator:
         """Velocities and metric of the fluid for the transport; its collisions in coordinate time (collective)."""
         frame, mesh, dec = self.options.frame, self.phase_space.mesh, self.decomposition
-        metric = Metric.flat(mesh)
+        block = isinstance(mesh, BlockMesh)
         if frame.gravity != "none":
             density = dec.gather(fluid.mass_density)
             mass = frame.inner_mass * SOLAR_MASS
-            self.metric = metric = Metric.of_mass(mesh, density, mass, frame.gravity)
-            collisions = collisions.in_coordinate_time(metric.lapse[dec.cells])
+            shells, density = (RadialMesh(mesh.faces[0]), shell_means(mesh, density)) if block else (mesh, density)
+            self.metric = Metric.of_mass(shells, density, mass, frame.gravity)
+            collisions = collisions.in_coordinate_time(self.metric.lapse[self._shells])
+        if block:
+            velocity = fluid.velocity if frame.doppler else np.zeros_like(fluid.velocity)
+            self.advection.follow_matter(velocity, self.metric)
+            self.stepper.follow_matter(self.advection.frame, self.advection.cell_volume)
+            self._crossing_time = self.advection.shortest_crossing / SPEED_OF_LIGHT
+            return collisions
+        metric = Metric.flat(mesh) if self.metric is None else self.metric
         velocity = dec.gather(fluid.velocity) if frame.doppler else np.zeros(mesh.size)
         self.advection.follow_matter(velocity, metric)
         self.stepper.follow_matter(self.advection.frame, (mesh.volume / metric.gamma)[dec.cells])
         self._crossing_time = self.advection.shortest_crossing / SPEED_OF_LIGHT
         return collisions
 
+    @property
+    def _shells(self) -> Any:
+        """Where the metric of this rank's cells is."""
+        mesh, cells = self.phase_space.mesh, self.decomposition.cells
+        return cells % mesh.shape[0] if isinstance(mesh, BlockMesh) else cells
+
     def _per_proper_time(self, sources: Sources) -> Sources:
         """Sources as matter sees them: per proper volume already, and per proper instead of coordinate time."""
         if self.metric is None:
             return sources
-        lapse = self.metric.lapse[self.decomposition.cells]
-        return Sources(sources.energy / lapse, sources.lepton_number / lapse, sources.momentum / lapse)
+        lapse = self.metric.lapse[self._shells]
+        # the momentum may have components
+        momentum = (sources.momentum.T / lapse).T
+        return Sources(sources.energy / lapse, sources.lepton_number / lapse, momentum)
 
     def _conserved_mixing(self) -> ConservedMixing:
         alignment, mesh = self.options.alignment, self.phase_space.mesh
@@ -337,6 +356,8 @@ class Transport:
 
         Raises
         ------
+        ConfigurationError
+            With moving matter or gravity on a block mesh.
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
@@ -442,7 +463,7 @@ class Transport:
                 ),
             ]
         if self.metric is not None:
-            cells = self.decomposition.cells
+            cells = self._shells
             fields += [
                 Field("frame/lapse", self.metric.lapse[cells].copy(), ("cell",), "1", "proper over coordinate time"),
                 Field(
@@ -722,8 +743,6 @@ def _refuse_on_blocks(options: TransportOptions) -> None:
     for key, value, accepted in (
         ("alignment.charges", options.alignment.averaged, '"none", and bin_average "auto" or "off"'),
         ("advection.scheme", options.advection.scheme == "matrix", '"adiabatic"'),
-        ("frame.doppler", options.frame.doppler, "false"),
-        ("frame.gravity", options.frame.gravity != "none", '"none"'),
     ):
         if value:
             raise ConfigurationError(f"{key} on a block mesh: accepted {accepted}; other values on a radial mesh only")

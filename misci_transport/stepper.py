@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .phase_space import PhaseSpace
     from .physics.advection import AdvectionOperator
     from .physics.block_advection import BlockAdvection
+    from .physics.block_frame import BlockFrame
     from .physics.collisions import CollisionOperator
     from .physics.frame import FrameTerms
     from .physics.levels import LevelFrame
@@ -170,10 +171,10 @@ class Stepper:
         self.exchange = Exchange(phase_space, cells)
         self.cell_volume = phase_space.mesh.volume[cells]
         self.response: FluidResponse | None = None  #: of the matter within a step
-        self.frame_terms: FrameTerms | None = None  #: shifts by moving matter and gravity (radial meshes only)
+        self.frame_terms: FrameTerms | BlockFrame | None = None  #: shifts by moving matter and gravity
         self._scratch: list[NDArray[np.float64]] = []
 
-    def follow_matter(self, frame_terms: FrameTerms | None, cell_volume: NDArray[np.float64]) -> None:
+    def follow_matter(self, frame_terms: FrameTerms | BlockFrame | None, cell_volume: NDArray[np.float64]) -> None:
         """Take up the shifts that the advection adds, and the proper volumes (cell,) of this rank's cells."""
         self.frame_terms, self.cell_volume = frame_terms, cell_volume
 

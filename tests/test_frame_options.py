@@ -10,6 +10,7 @@ import pytest
 from misci_transport.block_mesh import BlockMesh
 from misci_transport.constants import SOLAR_MASS, SPEED_OF_LIGHT
 from misci_transport.errors import ConfigurationError, UnphysicalInputError
+from misci_transport.fluid import Fluid
 from misci_transport.grid import RadialMesh
 from misci_transport.options import TransportOptions
 from misci_transport.physics.frame import Metric
@@ -141,13 +142,60 @@ def test_gravity_needs_a_centre():
         Transport(RadialMesh.uniform(0.0, 1.0, 4, "plane"), options)
 
 
-@pytest.mark.parametrize("frame", [{"doppler": True}, {"gravity": "newtonian"}])
-def test_blocks_have_no_frame_terms(frame):
-    faces = np.linspace(0.0, 1.0, 4)
-    mesh = BlockMesh("cartesian", (faces, np.array([0.0, 1.0]), np.array([0.0, 1.0])))
-    options = TransportOptions(angles={"kind": "product"}, frame=frame)
-    with pytest.raises(ConfigurationError, match="on a block mesh"):
-        Transport(mesh, options)
+def block(**options):
+    """Hot matter in shells and angles, which falls and turns."""
+    mesh = BlockMesh.uniform((0.0, 0.0, 0.0), (1.2e7, np.pi, 2.0 * np.pi), (6, 4, 1), "spherical")
+    sections = {
+        "angles": {"kind": "product", "levels": 4, "azimuths": 4},
+        "energy": {"groups": 6},
+        "collisions": {"electron_scattering": False, "pair": False, "bremsstrahlung": False},
+    }
+    transport = Transport(mesh, TransportOptions.model_validate(sections | options))
+    r, theta, _ = mesh.centers.T
+    beta = np.stack([-0.1 * np.sin(np.pi * r / 1.2e7), 0.01 * np.sin(2.0 * theta), 0.05 * np.sin(theta)], axis=1)
+    one = np.ones_like(r)
+    density = 4e13 * np.exp(-r / 1.5e6) + 1e7
+    return transport, Fluid(density, 8.0 * np.exp(-r / 6e6), 0.3 * one, beta * SPEED_OF_LIGHT)
+
+
+@pytest.mark.parametrize("gravity", ["none", "newtonian", "lapse", "relativistic"])
+def test_blocks_balance_with_frame_work(gravity):
+    mixing = {"number": 2, "mixing": gravity == "relativistic"}
+    transport, fluid = block(frame={"doppler": True, "gravity": gravity}, flavors=mixing)
+    at_rest, _ = block()
+    for _ in range(3):
+        sources = transport.step(fluid, transport.max_dt())
+    if gravity == "none":
+        assert transport.max_dt() < at_rest.max_dt()
+    ledger = transport.ledger()
+    content = transport.exchange.content(transport.state.owned.sum(axis=4))
+    for name in ("energy", "neutrinos", "antineutrinos"):
+        balance = sum(ledger[f"{part} {name}"] for part in ("collisions", "inflow", "corrections"))
+        balance += ledger["frame work"] if name == "energy" else 0.0
+        assert content[name] @ transport.advection.cell_volume == pytest.approx(balance, rel=1e-13)
+    assert abs(ledger["frame work"]) > 1e-4 * abs(ledger["collisions energy"])
+    fields = {field.name: field.values for field in transport.fields()}
+    assert ("frame/lapse" in fields) == (gravity != "none")
+    if gravity != "none":
+        lapse = fields["frame/lapse"].reshape(4, 6)
+        assert (lapse == lapse[0]).all()
+        assert (np.diff(lapse[0]) > 0.0).all()
+        assert lapse[0, 0] < 0.999
+    # sources are per proper time: what collisions gave, summed
+    assert np.isfinite(sources.energy).all()
+
+
+def test_blocks_refuse_what_they_have_not():
+    mesh = BlockMesh.uniform((0.0,) * 3, (1.0,) * 3, (3, 1, 1))
+    angles = {"kind": "lebedev", "degree": 7}
+    with pytest.raises(ConfigurationError, match="in cartesian symmetry"):
+        Transport(mesh, TransportOptions(angles=angles, frame={"gravity": "newtonian"}))
+    for frame in ({"doppler": True}, {"gravity": "lapse"}):
+        transport, fluid = block(frame=frame)
+        with pytest.raises(ConfigurationError, match="stationary states on a block mesh"):
+            transport.solve_steady(fluid)
+        with pytest.raises(ConfigurationError, match="implicit steps"):
+            transport.step_implicit(fluid, 1.0e-5)
 
 
 def test_matter_that_moves_too_fast_leaves_the_state(small_star):

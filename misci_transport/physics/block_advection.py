@@ -11,6 +11,7 @@ from ..kernels import block_advection as kernel
 from ..kernels.block_turning import turn, turn_implicit, turning_coefficients
 from ..parallel.block_decomposition import LAYERS
 from ..phase_space import LEVELS, SPECIES
+from .block_frame import BlockFrame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..parallel.block_decomposition import BlockDecomposition, Exchange
     from ..phase_space import PhaseSpace
     from .block_boundary import BlockBoundary
+    from .frame import Metric
 
     #: first and one past the last cell along each axis
     Box = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -76,6 +78,39 @@ class BlockAdvection:
         self.angular_turnover = leaving + self._turning() if self.turns else np.zeros_like(leaving)
         #: fastest loss of a population by leaving its cell, of the whole mesh, cm^-1; 0 where no axis is resolved
         self.fastest_loss = max(decomposition.comm.allgather(float(leaving.max(initial=0.0))))
+        #: what moving matter does, or None
+        self.frame: BlockFrame | None = None
+
+    def begin_frame(self) -> None:
+        """Have the terms of moving matter, which rests so far.
+
+        Raises
+        ------
+        ConfigurationError
+            If energy groups or directions have none.
+        """
+        if self.frame is None:
+            self.frame = BlockFrame(self.phase_space, self.decomposition, self.boundary)
+
+    def follow_matter(self, velocity: NDArray[np.float64], metric: Metric | None = None) -> None:
+        """Take up velocities[cell, axis] of this rank's cells in cm/s for all time steps that follow (collective).
+
+        metric: of the shells of the whole mesh (spherical coordinates); None: no gravity.
+
+        Raises
+        ------
+        UnphysicalInputError, ConfigurationError
+            On all ranks: see `BlockFrame`.
+        """
+        self.begin_frame()
+        assert self.frame is not None
+        self.frame.follow_matter(velocity, metric)
+        self.ratio, self.cell_volume = self.frame.ratio, self.frame.volume
+        leaving = self.frame.leaving(self.velocity)
+        if self.turns:
+            self.curvature = self.frame.curvature
+            self.angular_turnover = leaving + self._turning()
+        self.fastest_loss = max(self.decomposition.comm.allgather(float(leaving.max(initial=0.0))))
 
     @property
     def shortest_crossing(self) -> float:
@@ -174,13 +209,23 @@ class BlockAdvection:
             self._finish_ghosts(arriving)
             for lower, upper in self._outer:
                 advance(f, *medium, flat, h, result, lower, upper)
+        carried = self._move_with_matter(view, 0.5 * h if mean else h, out, second_order, fix_up)
         if self.turns:
             alpha, beta, level_weight, node = self.coefficients
             part = 0.5 * h if mean else h
             turn(f[:size], part, self.curvature, alpha, beta, level_weight, node, redistribution, second_order, result)
             self._unturned = result[redistribution]
             turn_implicit(result, h, self.curvature, alpha, beta, level_weight, redistribution, result)
-        return self.entering(view, b, second_order=second_order), 0
+        entering = self.entering(view, b, second_order=second_order)
+        return entering if carried is None else entering + carried, 0
+
+    def _move_with_matter(
+        self, view: NDArray[np.float64], factor: float, out: NDArray[np.float64], second_order: bool, limited: bool
+    ) -> NDArray[np.float64] | None:
+        """Add the terms of moving matter; what it carries in through the ends of the mesh (direction, entry)."""
+        if self.frame is None:
+            return None
+        return self.frame.add(view, factor, out, self.resolved, self.sides, second_order=second_order, limited=limited)
 
     def entering(
         self, ghosted: NDArray[np.float64], b: tuple[NDArray[np.float64], ...], *, second_order: bool

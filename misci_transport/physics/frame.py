@@ -31,6 +31,7 @@ from ..profile import SCHWARZSCHILD_RADIUS_OF_SUN
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..block_mesh import BlockMesh
     from ..energy import EnergyGrid
     from ..grid import RadialMesh
     from ..phase_space import PhaseSpace
@@ -95,6 +96,13 @@ class Metric:
         rise = np.cumsum((field / (flat if gravity == "newtonian" else middle))[::-1])[::-1]
         face = np.sqrt(1.0 - compactness[-1]) * np.exp(-np.append(rise, 0.0))
         return cls(face, 0.5 * (face[1:] + face[:-1]), np.sqrt(middle) if gravity == "relativistic" else flat)
+
+
+def shell_means(mesh: BlockMesh, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(shell,) volume averages of values (cell,) of the whole spherical block mesh."""
+    by_shell = mesh.volume.reshape(-1, mesh.shape[0])
+    means: NDArray[np.float64] = (by_shell * values.reshape(by_shell.shape)).sum(axis=0) / by_shell.sum(axis=0)
+    return means
 
 
 @dataclass(frozen=True)

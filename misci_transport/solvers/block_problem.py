@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ConfigurationError
 from ..kernels.block_advection import flux_divergence
 from ..kernels.block_sweep import MIRROR, NOTHING, sweep, sweep_turning
 from ..kernels.block_turning import turn
@@ -26,12 +27,23 @@ RESTART = 15
 
 
 class BlockProblem:
-    """First-order transport on a block, sweeps along the directions, and diffusion for what they leave."""
+    """First-order transport on a block, sweeps along the directions, and diffusion for what they leave.
+
+    Raises
+    ------
+    ConfigurationError
+        If matter moves or there is gravity.
+    """
 
     restart: int | None = RESTART  #: directions that the linear solver keeps
     volume = 1.0  #: what a balance is multiplied by for ``solve`` and ``correct``
 
     def __init__(self, phase_space: PhaseSpace, decomposition: BlockDecomposition, advection: BlockAdvection) -> None:
+        if advection.frame is not None:
+            raise ConfigurationError(
+                'stationary states on a block mesh: accepted with frame.doppler = false, frame.gravity = "none"; time '
+                "steps have both"
+            )
         self.phase_space, self.decomposition, self.advection = phase_space, decomposition, advection
         widths = phase_space.mesh.widths[decomposition.cells]
         axes = list(decomposition.resolved)
