@@ -1,7 +1,8 @@
-"""Where numba keeps the compiled kernels: one directory for each state of their sources.
+"""How kernels are compiled, and where numba keeps them: one directory for each state of what a kernel file uses.
 
 Numba compares a cached kernel with its own source file only. A kernel that inlined a function or a constant
-of another file would be loaded stale after that file changed, so the directory carries a hash of all of them.
+of another file would be loaded stale after that file changed, so the directory of a file's kernels carries a hash of
+that file and of all files of the package that it imports, directly or not. An edit recompiles what depends on it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import hashlib
 import logging
 import os
 import platform
-import sys
+import re
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 _LOG = logging.getLogger(__name__)
-_PACKAGE = Path(__file__).resolve().parent
 _PREFIX = "kernels-"
-# Kernels freeze the values of these modules' constants when they are compiled.
-_FROZEN_MODULES = ("constants.py", "flavor.py")
+# Kernels freeze functions and constants of what they import when they are compiled.
+_IMPORT = re.compile(r"^from (\.+)([\w.]*) import ([\w, ]*)", re.MULTILINE)
 
 
 def _cpu_name() -> str:
@@ -42,23 +44,39 @@ def _numba_version() -> str:
         return "absent"
 
 
-def cache_key(package: Path = _PACKAGE) -> str:
-    """Hash of the kernel sources, the numba and Python versions and the processor, as 16 hexadecimal digits.
+@cache
+def _machine() -> str:
+    """What compiled code depends on besides its sources."""
+    return "\0".join((_numba_version(), platform.python_version(), platform.machine(), _cpu_name()))
 
-    Parameters
-    ----------
-    package : Path
-        Directory of the package, with ``kernels/`` inside.
+
+@cache
+def imported_files(source: Path) -> frozenset[Path]:
+    """Return a file of the package and all files of the package that it imports, directly or not, but no packages.
+
+    Reads ``from .name import ...`` at the beginning of lines: nothing else is used in kernels.
     """
-    digest = hashlib.sha256()
-    for word in (_numba_version(), platform.python_version(), platform.machine(), _cpu_name(), str(package)):
-        digest.update(word.encode() + b"\0")
-    sources = [package / name for name in _FROZEN_MODULES]
-    sources += sorted((package / "kernels").rglob("*.py"))
-    for source in sources:
-        if source.is_file():
-            digest.update(str(source.relative_to(package)).encode() + b"\0")
-            digest.update(source.read_bytes() + b"\0")
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for dots, name, words in _IMPORT.findall(file.read_text(encoding="utf-8")):
+            folder = file.parents[len(dots) - 1]
+            names = [name] if name else [word.split(" as ")[0].strip() for word in words.split(",")]
+            candidates = [folder.joinpath(*n.split(".")).with_suffix(".py") for n in names if n]
+            waiting += [candidate for candidate in candidates if candidate.is_file()]
+    return frozenset(found - {Path(__file__).resolve()})
+
+
+@cache
+def cache_key(source: Path) -> str:
+    """Hash of the files that a kernel file uses, numba, Python and the processor, as 16 hexadecimal digits."""
+    digest = hashlib.sha256(_machine().encode())
+    for file in sorted(imported_files(source), key=lambda file: (file.name, str(file))):
+        digest.update(b"\0" + file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -66,7 +84,7 @@ def _roots() -> list[Path]:
     """Directories that may hold the caches, best first."""
     chosen = os.environ.get("MISCI_CACHE_DIR")
     shared = os.environ.get("XDG_CACHE_HOME")
-    roots = [Path(chosen)] if chosen else []
+    roots = [Path(place) for place in (chosen, os.environ.get("NUMBA_CACHE_DIR")) if place]
     if shared:
         roots.append(Path(shared) / "misci_transport")
     try:
@@ -105,30 +123,37 @@ def _root(candidates: tuple[Path, ...]) -> Path | None:
 
 
 def cache_directory() -> Path | None:
-    """Directory of the compiled kernels of these sources, or None where no place can be written.
+    """Directory of all compiled kernels, or None where no place can be written.
 
-    ``$MISCI_CACHE_DIR``, else ``$XDG_CACHE_HOME/misci_transport``, else ``~/.cache/misci_transport``, else a
-    private directory under the temporary one; in it ``kernels-<key>``. A directory that the user gave as
-    ``$NUMBA_CACHE_DIR`` is respected as it is.
+    ``$MISCI_CACHE_DIR``, else ``$NUMBA_CACHE_DIR``, else ``$XDG_CACHE_HOME/misci_transport``, else
+    ``~/.cache/misci_transport``, else a private directory under the temporary one.
     """
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    # A value of ours, inherited from a parent process, may belong to other sources.
-    if given and not Path(given).name.startswith(_PREFIX):
-        return Path(given)
-    root = _root(tuple(_roots()))
-    return None if root is None else root / f"{_PREFIX}{cache_key()}"
+    return _root(tuple(_roots()))
 
 
-def use_keyed_cache() -> Path | None:
-    """Let numba keep the kernels in `cache_directory()`, from now on and in child processes; return it.
+def kernel(
+    function: Callable[..., Any] | None = None, *, error_model: str = "numpy", inline: str = "never"
+) -> Callable[..., Any]:
+    """Compile a kernel at its first call and keep it in the directory of its file's key; numba's njit otherwise.
 
-    Must run before the first kernel is decorated. With no writable place numba's own choice stays.
+    Options are numba's; ``fastmath`` and ``parallel`` are off for every kernel. ``error_model = "python"`` raises
+    ZeroDivisionError. Where no place can be written the kernel is compiled by every process.
     """
-    directory = cache_directory()
-    if directory is None:
-        return None
-    os.environ["NUMBA_CACHE_DIR"] = str(directory)
-    numba = sys.modules.get("numba")
-    if numba is not None:
-        numba.config.CACHE_DIR = str(directory)
-    return directory
+    # `misci doctor` reads this file where numba is missing
+    import numba
+
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        root = cache_directory()
+        options = {"error_model": error_model, "inline": inline, "cache": root is not None}
+        # Numba settles the directory when it decorates. It is put back: other packages' kernels are not ours.
+        before = numba.config.CACHE_DIR
+        if root is not None:
+            source = Path(body.__code__.co_filename).resolve()
+            numba.config.CACHE_DIR = str(root / f"{_PREFIX}{cache_key(source)}")
+        try:
+            compiled: Callable[..., Any] = numba.njit(**options)(body)
+        finally:
+            numba.config.CACHE_DIR = before
+        return compiled
+
+    return decorate if function is None else decorate(function)

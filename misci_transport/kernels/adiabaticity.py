@@ -14,8 +14,8 @@ from __future__ import annotations
 from math import pi, sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen3_lanes
 from .mixing import drop_identity, ray_lanes
 
@@ -28,7 +28,7 @@ RELEVANT = 1.0e3
 CLOSED = 1.0e-10
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_field(field, velocity, n_flavors, base):
     """Base = field_0 - v . field_1, up to a multiple of the identity; velocity (axis), field (1 + axes, N_f^2)."""
     for k in range(n_flavors * n_flavors):
@@ -39,7 +39,7 @@ def ray_field(field, velocity, n_flavors, base):
     drop_identity(n_flavors, base)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_fields(field, velocity, n_flavors, base):
     """`ray_field` of all cells and directions into base (cell, direction, N_f^2).
 
@@ -51,7 +51,7 @@ def ray_fields(field, velocity, n_flavors, base):
             ray_field(field[cell], velocity[here, m], n_flavors, base[cell, m])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turning_2(za, xa, ya, zb, xb, yb, ds):
     """gamma = 2 |h|_min^3 ds/|h_a x h_b| of Bloch half-vectors on the straight line from h_a to h_b.
 
@@ -76,7 +76,7 @@ def turning_2(za, xa, ya, zb, xb, yb, ds):
     return 2.0 * shortest * shortest * (shortest / cross) * ds
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def sample_lanes(t, start_lane, change, lane, image, gap, slope, coupling):
     """Levels of H_a + t (H_b - H_a) for LANES matrices: gap, slope = d gap/dt and |<l|H_b - H_a|k>| of the pairs.
 
@@ -134,7 +134,7 @@ def sample_lanes(t, start_lane, change, lane, image, gap, slope, coupling):
             coupling[pair, i] = sqrt(re * re + im * im)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def lower_gamma(pair, gap, coupling, widest, ds, gamma, i):
     """Gamma_kl at the sampled point of lane i, taken into gamma (3, LANES) if it is smaller."""
     if gap[pair, i] <= CLOSED * widest[pair, i]:
@@ -148,7 +148,7 @@ def lower_gamma(pair, gap, coupling, widest, ds, gamma, i):
         gamma[pair, i] = here
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turning_3(start_lane, change, ds, lane, gamma):
     """Gamma (3, LANES): the smallest gap^2 ds/(2 |<l|H_b - H_a|k>|) on the segment, of each pair of levels.
 
@@ -217,7 +217,7 @@ def turning_3(start_lane, change, ds, lane, gamma):
                     break
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def largest_population(populations, n_flavors):
     """Return the largest population of the mixing levels of one cell (direction, species, group, level)."""
     largest = 0.0
@@ -229,7 +229,7 @@ def largest_population(populations, n_flavors):
     return largest
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def adiabaticity(
     populations_a,
     vacuum_a,
@@ -323,7 +323,7 @@ def adiabaticity(
         fraction[segment] = slow / total if total > 0.0 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def traceless_size(packed, n_flavors):
     """Return sqrt 2 times the Frobenius norm of the traceless part: for two flavours the distance of the levels."""
     trace = 0.0
@@ -337,7 +337,7 @@ def traceless_size(packed, n_flavors):
     return sqrt(2.0 * square)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def scale_separation(
     populations,
     velocity,

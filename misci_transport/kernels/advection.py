@@ -7,13 +7,14 @@ and contiguous; a[face, direction]; G[cell, direction + 1]; volume[cell, directi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 # What _divergence makes of the rate. Numbers of numpy, which the compiler does not make code of its own for.
 RATE, FORWARD, MEAN = np.int64(0), np.int64(1), np.int64(2)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def upwind_fraction(opacity, width, floor, out):
     """b = max(1/2, floor/(floor + tau)), tau = the smaller opacity * width of the two cells at a face.
 
@@ -29,7 +30,7 @@ def upwind_fraction(opacity, width, floor, out):
             out[f, e] = fraction if fraction > 0.5 else 0.5
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _limited(left, right):
     """Van Leer's harmonic slope: second order where smooth, zero at an extremum, f >= 0 stays >= 0."""
     product = left * right
@@ -38,7 +39,7 @@ def _limited(left, right):
     return 2.0 * product / (left + right)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def face_values(f, halo, face, direction, inward, b, second_order, out):
     """Value of f on a radial face: b f_up + (1 - b) f_down + (2 b - 1) slope/2, for every entry."""
     up = halo + face - 1
@@ -60,7 +61,7 @@ def face_values(f, halo, face, direction, inward, b, second_order, out):
             out[e] = w * f[up, direction, e] + (1.0 - w) * f[down, direction, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_up, out, inner_flux, outer_flux):
     """Fill out[cell, direction, entry] with df/dt (per cm) and the fluxes through the two ends of the range.
 
@@ -72,7 +73,7 @@ def flux_divergence(f, halo, b, area, gamma, diamond, volume, second_order, fix_
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance(
     f, halo, b, area, gamma, diamond, volume, second_order, fix_up, start, h, out, inner_flux, outer_flux
 ):  # fmt: skip
@@ -82,7 +83,7 @@ def advance(
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance_mean(
     f, halo, b, area, gamma, diamond, volume, second_order, fix_up, start, h, out, inner_flux, outer_flux
 ):  # fmt: skip
@@ -93,7 +94,7 @@ def advance_mean(
     )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _divergence(
     f, halo, b, area, gamma, diamond, volume, second_order, fix_up, kind, start, h, out, inner_flux, outer_flux
 ):  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isfinite
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_dressed import dressed_3
 from .alignment_locked import locked_2, locked_3
 from .alignment_newton import CONVERGED, LOCKED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR, newton
@@ -16,7 +16,7 @@ from .hermitian import LANES
 __all__ = ["CONVERGED", "LOCKED", "MAX_ITERATIONS", "NOT_FINITE", "NO_DESCENT", "SINGULAR", "align_batch"]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def align_batch(
     moments,
     populations,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_residual import ALIGNMENT_ROWS, evaluate, from_coordinates, number_sums, to_coordinates
 from .hermitian import LANES
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def evaluate_batch(
     x,
     populations,
@@ -48,21 +48,21 @@ def evaluate_batch(
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def to_coordinates_batch(moments, n_flavors, x):
     """`to_coordinates` over the leading cell axis."""
     for cell in range(moments.shape[0]):
         to_coordinates(moments[cell], n_flavors, x[cell])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def from_coordinates_batch(x, trace, n_flavors, moments):
     """`from_coordinates` over the leading cell axis; trace (cell, order)."""
     for cell in range(moments.shape[0]):
         from_coordinates(x[cell], trace[cell], n_flavors, moments[cell])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def number_sums_batch(populations, weight, number_weight, n_flavors, scale, trace):
     """`number_sums` over the leading cell axis: scale (cell) and trace (cell, order)."""
     for cell in range(populations.shape[0]):

@@ -14,8 +14,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_locked import EQUAL, MAX_PASSES, fill_complex_blocks
 from .alignment_residual import HUGE, SQRT1_2, SQRT2, SQRT2_3, from_coordinates
 from .hermitian import LANES
@@ -37,7 +37,7 @@ DRESSED_ROWS = 34
 SUMS = GAP - S_EE
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def vacuum_lanes(vacuum, number_weight):
     """Work array (blocks + 1, DRESSED_ROWS LANES): what the vacuum term adds to delta, X and c, and number weights."""
     groups = vacuum.shape[0]
@@ -59,7 +59,7 @@ def vacuum_lanes(vacuum, number_weight):
     return lane
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _hamiltonian_lanes(base, sign, block, lane):
     """Delta, X, c, r and |c| (sum of moduli) of one block of groups."""
     last = lane.shape[0] - 1
@@ -86,7 +86,7 @@ def _hamiltonian_lanes(base, sign, block, lane):
         lane[last, OFF * LANES + i] = abs(a) + abs(b) + abs(e) + abs(f)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _level_lanes(lane):
     """Add what the nearly pure level of each lane makes of its population difference D to the sums."""
     last = lane.shape[0] - 1
@@ -138,7 +138,7 @@ def _level_lanes(lane):
         lane[last, S_Z2I * LANES + i] += b * ((delta - xd) * y2i + xr * y1i - xi * y1r)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _difference_lanes(sign, block, lane):
     """D, n_e minus the mean heavy population with sign and weight; GAP, UNEQUAL and BAD of the lanes in use."""
     last = lane.shape[0] - 1
@@ -170,7 +170,7 @@ def _difference_lanes(sign, block, lane):
         lane[last, BAD * LANES + i] += good if weight > 0.0 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _ray(populations, m, base, lane, sums):
     """Sums over groups and species of one ray; returns (usable or not, smallest gap, unequal heavy populations)."""
     last = lane.shape[0] - 1
@@ -212,7 +212,7 @@ def _ray(populations, m, base, lane, sums):
     return True, gap, unequal
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def dressed_3(
     x, scale, populations, weight, velocity, number_weight, vacuum, potential, beta, strength, shift, tolerance, matrix,
     vector,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_newton import CONVERGED, newton
 from .alignment_residual import HUGE, SQRT1_2, SQRT2, SQRT2_3, from_coordinates
 from .hermitian import LANES
@@ -31,7 +31,7 @@ VZ, VX, VY, HALF, NU, BAR, Z, T, S = range(9)
 ROWS_2 = 9
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _ray_2(populations, m, z0, hx, hy, sign, lane, sums):
     """Sums of one ray over groups and species into sums: z, t v_x, t v_y, s of `locked_2`; sign is that of h_z."""
     groups = populations.shape[2]
@@ -77,7 +77,7 @@ def _ray_2(populations, m, z0, hx, hy, sign, lane, sums):
     sums[3] = sign * s
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_2(
     x, scale, populations, weight, velocity, number_weight, vacuum, potential, beta, strength, shift, tolerance,
 ):  # fmt: skip
@@ -177,7 +177,7 @@ def locked_2(
     return False, MAX_PASSES, 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def electron_levels(x, velocity, vacuum, potential, beta, strength, shift):
     """Level (0, 1 or 2) of nu_e at each (direction, species, group) of a locked cell with coordinates x (8 orders)."""
     orders = 1 + velocity.shape[1]
@@ -204,7 +204,7 @@ def electron_levels(x, velocity, vacuum, potential, beta, strength, shift):
     return level
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def heavy_block(
     x, scale, e_level, populations, weight, velocity, number_weight, vacuum, strength, shift, tolerance, n_flavors,
     max_iterations,
@@ -253,7 +253,7 @@ def heavy_block(
     return code == CONVERGED
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_complex_blocks(matrix, orders):
     """Complete I + matrix (4 orders, 4 orders) of complex numbers as 2 x 2 blocks, from the rows 0 and 2 of each block.
 
@@ -277,7 +277,7 @@ def fill_complex_blocks(matrix, orders):
         matrix[k, k] += 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_3(
     x, scale, populations, weight, velocity, number_weight, vacuum, potential, beta, strength, shift, tolerance, sums,
     matrix, vector,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from math import isfinite, sqrt
 
-from numba import njit
-
+from ..numba_cache import kernel
 from .alignment_residual import evaluate
 from .small_solve import solve_dense
 
@@ -18,7 +17,7 @@ SMALLEST_DAMPING = 1.0e-4
 START, TRIAL, RETURN, PLAIN = range(4)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def newton(
     x,
     scale,

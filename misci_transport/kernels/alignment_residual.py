@@ -15,8 +15,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .hermitian import IMAG, LANE_ROWS, LANES, REAL, VALUES, eigen3_lanes
 from .mixing import ray_hamiltonian, ray_lanes
 
@@ -41,7 +41,7 @@ ALIGNMENT_ROWS = FLAG + 1
 HUGE = 1.0e300
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def to_coordinates(moments, n_flavors, x):
     """Traceless orthonormal coordinates x (orders (N_f^2 - 1)) of packed moments (order, N_f^2)."""
     for order in range(moments.shape[0]):
@@ -57,7 +57,7 @@ def to_coordinates(moments, n_flavors, x):
                 x[8 * order + 2 + k] = SQRT2 * d[3 + k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def from_coordinates(x, trace, n_flavors, moments):
     """Packed moments (order, N_f^2) of coordinates x and the traces (order)."""
     for order in range(moments.shape[0]):
@@ -77,7 +77,7 @@ def from_coordinates(x, trace, n_flavors, moments):
                 d[3 + k] = SQRT1_2 * x[8 * order + 2 + k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def number_sums(populations, weight, number_weight, n_flavors, trace):
     """trace_l = sum w_l (tr n - tr nbar) into trace (order); returns the scale sum |w_0| (tr |n| + tr |nbar|)."""
     trace[:] = 0.0
@@ -98,7 +98,7 @@ def number_sums(populations, weight, number_weight, n_flavors, trace):
     return scale
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_sums_2(populations, number_weight, vacuum, base, with_jacobian, sums, response):
     """One ray, two flavours: sums (3) of w p, response (6) of w d p/d h, where p = (n_1 - n_0)/2 h/|h|.
 
@@ -163,7 +163,7 @@ def ray_sums_2(populations, number_weight, vacuum, base, with_jacobian, sums, re
     return slope, 2.0 * shortest, degenerate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def lane_differences(populations, number_weight, start, lane):
     """Rows DIFFERENCE: w (n_l - n_k) of the pairs (0, 1), (0, 2), (1, 2), zero on lanes beyond the last matrix.
 
@@ -197,7 +197,7 @@ def lane_differences(populations, number_weight, start, lane):
     return any01, any02, any12
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_projector(level, difference, lane):
     """SUM += difference * (coordinates of the projector on a level), lane by lane."""
     for i in range(LANES):
@@ -218,7 +218,7 @@ def add_projector(level, difference, lane):
         lane[(SUM + 7) * LANES + i] += w * (i1 * r2 - r1 * i2)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_slope(low, high, difference, lane):
     """SLOPE += |w K|, GAP = min(gap), FLAG for a degenerate pair of levels with different populations."""
     for i in range(LANES):
@@ -234,7 +234,7 @@ def add_slope(low, high, difference, lane):
         lane[FLAG * LANES + i] += 0.0 if good or d == 0.0 else 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_response(low, high, difference, lane):
     """RESPONSE (upper triangle, row by row) += 2 w K Re(q_a conj q_b), q_a = <high| T_a |low>, lane by lane."""
     for i in range(LANES):
@@ -332,7 +332,7 @@ def add_response(low, high, difference, lane):
         lane[(RESPONSE + 35) * LANES + i] += fr * r7 + fs * s7
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_sums_3(populations, number_weight, vacuum, base, with_jacobian, lane, sums, response):
     """One ray, three flavours: sums (8) of w times the coordinates of the density matrix, response (36) to dH.
 
@@ -386,7 +386,7 @@ def ray_sums_3(populations, number_weight, vacuum, base, with_jacobian, lane, su
     return slope, shortest, degenerate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def evaluate(
     x,
     populations,
@@ -455,7 +455,7 @@ def evaluate(
     return bound * abs(strength), gap, degenerate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_ray(weight, velocity, m, strength, d, response, jacobian):
     """Add what one ray's response gives to the upper triangles of the blocks of d D_out/d D."""
     orders = weight.shape[0]
@@ -470,7 +470,7 @@ def add_ray(weight, velocity, m, strength, d, response, jacobian):
                     k += 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mirror_blocks(orders, d, jacobian):
     """Fill the lower triangles of the (orders x orders) blocks, each of which is symmetric."""
     for row in range(orders):

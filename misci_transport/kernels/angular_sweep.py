@@ -9,10 +9,10 @@ would have to be a small part of the light-crossing time.
 
 from __future__ import annotations
 
-from numba import njit
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def sweep(rest, turnover, h, gamma, diamond, volume, upwind, out):
     """Fill out[direction]; ``upwind`` takes f_{m+1/2} = f_m, which keeps f >= 0 for rest >= 0."""
     directions = rest.shape[0]
@@ -36,7 +36,7 @@ def sweep(rest, turnover, h, gamma, diamond, volume, upwind, out):
             below = (out[m] - (1.0 - d) * below) / d
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def subtract_redistribution(f, h, gamma, diamond, volume, change):
     """Subtract -h (G_{m+1/2} f_{m+1/2} - G_{m-1/2} f_{m-1/2})/V_m from change[cell, direction, species, group].
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_residual import from_coordinates
 from .bins_3 import (
     BIN_ROWS,
@@ -28,7 +28,7 @@ from .segment import segment
 SQRT1_2 = sqrt(0.5)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_projectors_2(low, high, base, projector):
     """projector (species, group, level, 3): traceless coordinates of <Pi_k> along one ray, two flavours."""
     z0 = 0.5 * (base[0] - base[1])
@@ -48,7 +48,7 @@ def ray_projectors_2(low, high, base, projector):
                 projector[species, g, level, 2] = half * y * mean
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_pair(lower, upper, start, count, groups, parts, lane, projector):
     """Add what a pair of levels, prepared by `pair_segment`, gives to the projectors on both of them."""
     close_segments(lane)
@@ -65,7 +65,7 @@ def add_pair(lower, upper, start, count, groups, parts, lane, projector):
             projector[species, g, lower, k] -= lane[(SUM + k) * LANES + i]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_projectors_3(base, parts, blocks, lane, projector):
     """projector (species, group, level, 8): traceless coordinates of <Pi_k> along one ray, three flavours.
 
@@ -88,7 +88,7 @@ def ray_projectors_3(base, parts, blocks, lane, projector):
         add_pair(1, 2, k * LANES, count, groups, parts, lane, projector)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bin_projectors_batch(
     rows,
     unknowns,
@@ -172,7 +172,7 @@ def bin_projectors_batch(
                             out[row if row < n else row - n + 3] = total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_transform(basis_real, basis_imag, n, matrix_real, matrix_imag, transform):
     """transform (N^2, d): W T_k W^+ in flavours; off-diagonal components doubled, as Tr(Pi A) counts them twice."""
     d = n * n - 1
@@ -206,7 +206,7 @@ def fill_transform(basis_real, basis_imag, n, matrix_real, matrix_imag, transfor
                     row += 2
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def generator(k, n, real, imag):
     """Add the orthonormal generator T_k of `alignment_residual.to_coordinates` to a zero matrix."""
     if n == 2:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from numba import njit
-
+from ..numba_cache import kernel
 from .hermitian import LANES
 from .segment import NEAR, SMALLEST, segment, series
 
@@ -24,7 +23,7 @@ BLOCK_ROWS_2 = 3
 ALONG, ACROSS, SLOPE, CURVE, NEAREST, LEFT_OUT = range(BLOCK_ROWS_2, BLOCK_ROWS_2 + 6)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_blocks_2(low, high, blocks):
     """END_A and END_B of blocks (block, BLOCK_ROWS_2 LANES): neutrinos, then antineutrinos."""
     groups = low.shape[0]
@@ -38,7 +37,7 @@ def fill_blocks_2(low, high, blocks):
         blocks[k, END_B * LANES + i] = half * (high[g, 0] - high[g, 1])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_factors_2(populations, number_weight, blocks):
     """FACTOR of blocks: w (n_1 - n_0)/2 along one ray, counted negative for antineutrinos."""
     q = 0
@@ -50,7 +49,7 @@ def fill_factors_2(populations, number_weight, blocks):
             q += 1
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@kernel(inline="always")
 def add_mode(i, z0, p, p_square, lane):
     """ALONG += w <h_parallel/|h|> and ACROSS += w A of lane i, or leave it out.
 
@@ -81,7 +80,7 @@ def add_mode(i, z0, p, p_square, lane):
     return a, b, r_a, r_b, inverse, weight
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def block_sums_2(z0, p_square, blocks, index, lane):
     """ALONG and ACROSS of a block of modes; returns how many were left out."""
     # in one array with the sums, or the compiler fears that they overlap
@@ -95,7 +94,7 @@ def block_sums_2(z0, p_square, blocks, index, lane):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def block_response_2(z0, p_square, blocks, index, lane):
     """The same with SLOPE += w C and CURVE += w E. One loop: a loop of these alone would be too short to vectorise."""
     for k in range(BLOCK_ROWS_2 * LANES):
@@ -113,7 +112,7 @@ def block_response_2(z0, p_square, blocks, index, lane):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def lane_total(row, lane):
     """Sum of a row of the work array."""
     k = row * LANES
@@ -122,7 +121,7 @@ def lane_total(row, lane):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bin_sums_2(populations, number_weight, base, blocks, with_response, lane, sums, response):
     """sums (3) of w p and response (6) of w dp/dh over one ray, p = (n_1 - n_0)/2 <h/|h|> averaged over each bin.
 

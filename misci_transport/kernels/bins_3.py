@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from numba import njit
-
+from ..numba_cache import kernel
 from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen3_lanes
 from .segment import NEAR, SMALLEST, segment, series
 
@@ -59,7 +58,7 @@ NEAREST = RESPONSE + 36
 BIN_ROWS = NEAREST + 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_blocks_3(low, high, parts, blocks):
     """MIDDLE and CHANGE of blocks (block, BLOCK_ROWS_3 LANES): neutrinos, then antineutrinos; HALF is set to zero."""
     groups = low.shape[0]
@@ -80,7 +79,7 @@ def fill_blocks_3(low, high, parts, blocks):
             block[(HALF + k) * LANES + i] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_halves(populations, number_weight, parts, blocks):
     """HALF of blocks along one ray: w (n_l - n_k)/2, counted negative for antineutrinos.
 
@@ -113,14 +112,14 @@ def fill_halves(populations, number_weight, parts, blocks):
     return first, second, third
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def take_block(blocks, index, lane):
     """Copy a block into the work array: in one array with the rest, or the compiler fears that they overlap."""
     for k in range(BLOCK_ROWS_3 * LANES):
         lane[BLOCK * LANES + k] = blocks[index, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_matrices(base, lane):
     """MATRIX = base + vacuum term of the block."""
     for k in range(9):
@@ -133,7 +132,7 @@ def fill_matrices(base, lane):
         lane[(MATRIX + 2) * LANES + i] += lane[(BLOCK + MIDDLE + 2) * LANES + i]
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@kernel(inline="always")
 def pair_segment(low, high, pair, lane):
     """Operators of a pair of levels, its segment h_0 + t g, and AVERAGE = <h/|h|>.
 
@@ -251,7 +250,7 @@ def pair_segment(low, high, pair, lane):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def pair_tensor(lane):
     """TENSOR = 1/2 w d<h/|h|>/dh of the intervals that were not left out."""
     for i in range(LANES):
@@ -279,7 +278,7 @@ def pair_tensor(lane):
         lane[(TENSOR + 5) * LANES + i] = mean - second * gy * gy
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def close_segments(lane):
     """AVERAGE and TENSOR of the intervals that were left out, one by one, in the frame along g."""
     for i in range(LANES):
@@ -326,7 +325,7 @@ def close_segments(lane):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def pair_sums(lane):
     """SUM += w <h/|h|> sigma.
 
@@ -376,7 +375,7 @@ def pair_sums(lane):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def pair_response(lane):
     """RESPONSE (36, upper triangle) += sum_ij TENSOR_ij OPERATOR_i OPERATOR_j of one pair."""
     for i in range(LANES):
@@ -471,7 +470,7 @@ def pair_response(lane):
         lane[(RESPONSE + 35) * LANES + i] += pz * z7 + px * x7 + py * y7
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def finish_pair(count, with_response, lane):
     """Add the pair that `pair_segment` has prepared, with count intervals left out there, to the sums of the ray."""
     if with_response:
@@ -483,7 +482,7 @@ def finish_pair(count, with_response, lane):
         pair_response(lane)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def lane_totals(row, count, lane, totals):
     """totals (count) = sums over the lanes of the rows from row on."""
     for k in range(count):
@@ -493,7 +492,7 @@ def lane_totals(row, count, lane, totals):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bin_sums_3(populations, number_weight, base, parts, blocks, with_response, lane, sums, response):
     """sums (8) of w n_k <Pi_k> and response (36) of their derivatives over one ray, in traceless coordinates.
 

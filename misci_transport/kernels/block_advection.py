@@ -21,7 +21,8 @@ f, b0, b1 and b2 are contiguous. Every difference is along one axis: the corners
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 # What _divergence makes of the rate. Numbers of numpy, which the compiler does not make code of its own for.
 RATE, FORWARD, MEAN = np.int64(0), np.int64(1), np.int64(2)
@@ -36,7 +37,7 @@ PLANES = 8 << 20
 LINES = 4
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def block_upwind_fraction(opacity, width, row, resolved, floor, b0, b1, b2):
     """b = max(1/2, floor/(floor + tau)), tau = the smaller opacity * width of the two cells at a face.
 
@@ -51,7 +52,7 @@ def block_upwind_fraction(opacity, width, row, resolved, floor, b0, b1, b2):
         _fraction(opacity, width, row, 2, floor, b2)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _fraction(opacity, width, row, axis, floor, out):
     dk, dj, di = int(axis == 2), int(axis == 1), int(axis == 0)
     for k in range(out.shape[0]):
@@ -67,28 +68,28 @@ def _fraction(opacity, width, row, axis, floor, out):
                     out[k, j, i, e] = fraction if fraction > 0.5 else 0.5
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def flux_divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, out):
     """out[cell, direction, entry] = A f, the df/dt of the module's text, cm^-1; ``second_order``: limited slopes."""
     lower, upper = _everything(row)
     _divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, RATE, out, 1.0, out, lower, upper)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, start, h, out):
     """out = start + h A f with A f as `flux_divergence` gives it; start may be the owned rows of f, not out."""
     lower, upper = _everything(row)
     _divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, FORWARD, start, h, out, lower, upper)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance_mean(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, start, h, out):
     """out = (start + out)/2 + h/2 A f: with out = start + h A f* given, start + h (A f* + A f)/2."""
     lower, upper = _everything(row)
     _divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, MEAN, start, 0.5 * h, out, lower, upper)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance_box(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, start, h, out, lower, upper):
     """`advance` of the cells lower[axis] <= index < upper[axis] only, to the same bits; out is kept elsewhere.
 
@@ -98,13 +99,13 @@ def advance_box(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, sta
     _divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, FORWARD, start, h, out, lower, upper)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def advance_mean_box(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, start, h, out, lower, upper):
     """`advance_mean` of the cells lower[axis] <= index < upper[axis] only, as `advance_box` does it."""
     _divergence(f, row, velocity, ratio, resolved, b0, b1, b2, second_order, MEAN, start, 0.5 * h, out, lower, upper)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _everything(row):
     lower, upper = np.zeros(3, dtype=np.int64), np.empty(3, dtype=np.int64)
     for axis in range(3):
@@ -112,7 +113,7 @@ def _everything(row):
     return lower, upper
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def boundary_flow(f, row, velocity, ratio, volume, sides, b0, b1, b2, second_order, flow):
     """flow[axis, side, direction, entry] += sum of A v F over the faces of the block on the wanted ``sides``.
 
@@ -161,7 +162,7 @@ def boundary_flow(f, row, velocity, ratio, volume, sides, b0, b1, b2, second_ord
                                 flow[axis, side, m, e] += area * v * face[m, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _rows(b):
     """b[k, j, i, entry] as [face, entry]; one empty row for an axis that is not resolved."""
     entries = max(b.shape[3], 1)
@@ -173,7 +174,7 @@ def _rows(b):
 # back/(step + back) where p > 0.
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _value(value, down, behind, b):
     """b f_up + (1 - b) f_down + (b - 1/2) slope, at most 2 f_up where that is positive."""
     step = down - value
@@ -185,7 +186,7 @@ def _value(value, down, behind, b):
     return most if face > most else face
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _face(f, up, down, behind, m, b, at, second_order, out, to):
     """Value on a face, out[to, e] = b f_up + (1 - b) f_down + (b - 1/2) slope."""
     if second_order:
@@ -197,7 +198,7 @@ def _face(f, up, down, behind, m, b, at, second_order, out, to):
             out[to, e] = w * f[up, m, e] + (1.0 - w) * f[down, m, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _cross(f, up, down, behind, m, b, at, second_order, low, high, carry, to, out, cell):
     """out[cell, m, e] += low carry[to, e] - high F, then carry = F, the value on the high face as `_face` has it."""
     if second_order:
@@ -213,7 +214,7 @@ def _cross(f, up, down, behind, m, b, at, second_order, low, high, carry, to, ou
             carry[to, e] = face
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _through(
     f, l2, l1, c, r1, r2, first, last, velocity, axis, b, low_face, high_face, begin, second_order, low, high, carry,
     slot, out, cell,
@@ -235,7 +236,7 @@ def _through(
         _cross(f, up, down, behind, m, b, high_face, second_order, v * low, v * high, carry, to, out, cell)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _begin(kind, start, out, cell, m):
     if kind == RATE:
         for e in range(out.shape[2]):
@@ -248,7 +249,7 @@ def _begin(kind, start, out, cell, m):
             out[cell, m, e] = 0.5 * (start[cell, m, e] + out[cell, m, e])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _divergence(
     f, row, velocity, ratio, resolved, b0, b1, b2, second_order, kind, start, h, out, lower, upper
 ):  # fmt: skip
@@ -260,7 +261,7 @@ def _divergence(
     )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _tiles(
     f, row, velocity, ratio, resolved, b0, b1, b2, second_order, kind, start, h, out, lower, upper, width, lines
 ):  # fmt: skip

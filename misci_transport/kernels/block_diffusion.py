@@ -13,12 +13,11 @@ Arrays: j[row, entry], flux[row, axis, entry] with ghosts of other ranks; conduc
 
 from __future__ import annotations
 
-from numba import njit
-
+from ..numba_cache import kernel
 from .block_sweep import MIRROR
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fick(j, neighbor, ratio, resolved, conductance, out):
     """out[cell, axis, entry] = -[R_high (J_high - J) + R_low (J - J_low)] conductance; zero on other axes."""
     cells, entries = conductance.shape[0], j.shape[1]
@@ -39,7 +38,7 @@ def fick(j, neighbor, ratio, resolved, conductance, out):
                         out[c, axis, e] += r * j[c, e] * conductance[c, axis, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def balance(j, flux, neighbor, ratio, resolved, absorption, leak, out):
     """out[cell, entry] = M J, the second line of the module's text, with H = flux."""
     cells, entries = absorption.shape
@@ -63,7 +62,7 @@ def balance(j, flux, neighbor, ratio, resolved, absorption, leak, out):
                         out[c, e] += half * flux[c, axis, e] + leak[c, axis, side, e] * j[c, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def face_terms(b, row, axis, ratio, neighbor, leaving, drag, leak, kappa):
     """Upwind parts of the faces along one axis: sets ``leak`` and adds to kappa[cell, axis, entry].
 
@@ -88,7 +87,7 @@ def face_terms(b, row, axis, ratio, neighbor, leaving, drag, leak, kappa):
                             kappa[c, d, e] += share * drag[d] * r * upwind
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def diagonal(neighbor, ratio, beyond_ratio, resolved, absorption, leak, conductance, out):
     """out[cell, entry] = diagonal of M; conductance[row, axis, entry] and beyond_ratio[row, axis, side] with ghosts."""
     cells, entries = absorption.shape

@@ -8,12 +8,11 @@ round-off. Arrays as in kernels/block_advection.
 
 from __future__ import annotations
 
-from numba import njit
-
+from ..numba_cache import kernel
 from .frame_terms import STEEPEST
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def carry(f, row, ratio, volume, resolved, sides, face0, face1, face2, second_order, factor, out, flow):
     """out[cell, direction, entry] -= factor div(beta f), with face values from upwind of the matter.
 
@@ -30,7 +29,7 @@ def carry(f, row, ratio, volume, resolved, sides, face0, face1, face2, second_or
         _carry(f, row, ratio, volume, 2, sides, face2, second_order, factor, out, flow)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _carry(f, row, ratio, volume, axis, sides, face, second_order, factor, out, flow):
     n2, n1, n0 = row.shape[0] - 4, row.shape[1] - 4, row.shape[2] - 4
     dk, dj, di = int(axis == 2), int(axis == 1), int(axis == 0)
@@ -75,7 +74,7 @@ def _carry(f, row, ratio, volume, axis, sides, face, second_order, factor, out, 
                             flow[axis, 0 if at == 0 else 1, m, e] += area * value
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def shift_between(f, pair, share, flow, inverse_weight, limited, factor, out):
     """out[cell, m, e] -= factor outflow/w_m with T = flow[cell, edge] from direction pair[edge, 0] to pair[edge, 1].
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .adiabaticity import ray_field
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turned_direction(r, cosine, sine, v, length, out):
     """Components of the unit vector v, given in the basis at (r, theta), in the basis length cm farther along v.
 
@@ -50,7 +50,7 @@ def turned_direction(r, cosine, sine, v, length, out):
     out[2] = v[0] * px + v[1] * py + v[2] * pz
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def path_ends(field, velocity, neighbour, distance, polar, first, n_flavors, base, length):
     """H without its vacuum term where the paths out of cells first, first + 1, ... end, and their lengths.
 

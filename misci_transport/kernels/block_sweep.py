@@ -15,13 +15,14 @@ ratio[cell, axis, side]. All contiguous.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 # What lies beyond a face in ``neighbor`` where it is no row.
 NOTHING, MIRROR = -1, -2
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def sweep(source, loss, velocity, mirror, ratio, neighbor, resolved, shape, group, count, out):
     """Fill out by sweeps of a mesh without curvature. group[n, :count[n]]: directions of equal signs, in order."""
     none, flat = np.zeros((0, 2)), np.zeros((1, 1))
@@ -29,7 +30,7 @@ def sweep(source, loss, velocity, mirror, ratio, neighbor, resolved, shape, grou
            out)  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def sweep_turning(
     source, loss, velocity, mirror, ratio, neighbor, resolved, shape, group, count, curvature, alpha, beta,
     level_weight, out,
@@ -43,7 +44,7 @@ def sweep_turning(
            level_weight, out)  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _sweep(
     source, loss, velocity, mirror, ratio, neighbor, resolved, shape, group, count, curvature, alpha, beta,
     level_weight, out,
@@ -83,7 +84,7 @@ def _sweep(
                             out[c, m, e] = out[c, m, e] / total if total > 0.0 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _move(c, m, velocity, mirror, ratio, neighbor, resolved, out):
     """Add to out[c, m] what comes through the faces; the rate of leaving."""
     leaving = 0.0
@@ -104,7 +105,7 @@ def _move(c, m, velocity, mirror, ratio, neighbor, resolved, out):
     return leaving
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _turn(c, m, azimuths, curvature, alpha, beta, level_weight, out):
     """Add to out[c, m] what turns into it; the rate of turning away."""
     l, a = m // azimuths, m % azimuths

@@ -24,10 +24,11 @@ Arrays: curvature[cell, 2] = p, q; f, out[cell (or row), direction, entry], owne
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turning_coefficients(velocity, weight, azimuths):
     """alpha[level + 1], beta[level, azimuth + 1], level_weight[level], node[level, 2] of a product set.
 
@@ -58,7 +59,7 @@ def turning_coefficients(velocity, weight, azimuths):
     return alpha, beta, level_weight, node
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turn(f, h, curvature, alpha, beta, level_weight, node, implicit, second_order, out):
     """out += h G f in the cells that are not ``implicit``, with half values from upwind.
 
@@ -101,7 +102,7 @@ def turn(f, h, curvature, alpha, beta, level_weight, node, implicit, second_orde
                         out[c, first + a, e] += ring[now, e] - ring[then, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _level_flow(f, c, m, azimuths, level, levels, node, flow, second_order, out, to):
     """out[to] = flow times the value between the level of direction m and the next one, at the same azimuth."""
     entries = f.shape[2]
@@ -132,7 +133,7 @@ def _level_flow(f, c, m, azimuths, level, levels, node, flow, second_order, out,
             out[to, e] = flow * (value + (share if share < most else most) * step)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _ring_flow(f, c, first, a, azimuths, flow, second_order, out, to):
     """out[to] = flow times the value between azimuths a and a + 1 of the ring that begins at direction ``first``."""
     entries = f.shape[2]
@@ -158,7 +159,7 @@ def _ring_flow(f, c, first, a, azimuths, flow, second_order, out, to):
             out[to, e] = flow * f[c, up, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def turn_implicit(start, h, curvature, alpha, beta, level_weight, implicit, out):
     """out = start + h G out in the ``implicit`` cells, with upwind half values; the others are not touched.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ..constants import AXIAL_COUPLING, FERMI_CONSTANT, HBAR_C, NUCLEON_MASS
+from ..numba_cache import kernel
 
 _PI = math.pi
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def spectral_shape(x, y, eta):
     """Return s(x, y, eta), Hannestad and Raffelt 1998, Eqs. 45, 46, 49, 50.
 
@@ -43,7 +43,7 @@ def spectral_shape(x, y, eta):
     return blend * big_f * (1.0 + big_c * big_g)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def width_correction(y, eta):
     """Return g(y, eta), Hannestad and Raffelt 1998, Eqs. 52 and 53."""
     z = 25.0 * y * y
@@ -55,7 +55,7 @@ def width_correction(y, eta):
     return (a1 + a2 * y**p1) / (1.0 + a3 * y**p2 + a2 * y ** (p1 + 2.0) / 13.75)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def structure_function(total_energy, density, temperature):
     """S_sigma = (1/T) gamma / (x^2 + (gamma g/2)^2) s, x = (E + E')/T: absorption by one kind of nucleon (MeV^-1).
 
@@ -72,7 +72,7 @@ def structure_function(total_energy, density, temperature):
     return gamma / (x * x + damping * damping) * spectral_shape(x, y, eta) / temperature
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def bremsstrahlung(temperature, neutron_density, proton_density, energy, weight, first, second):
     """second_l[g, g'] = weight'/(2 pi^2) (hbar c)^2 G^2 (g_A/2)^2 (3, -1/3)_l sum n S_sigma(E + E').
 

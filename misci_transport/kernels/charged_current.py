@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from ..constants import (
     AXIAL_COUPLING,
     ELECTRON_MASS,
@@ -14,6 +12,7 @@ from ..constants import (
     NEUTRON_PROTON_MASS_DIFFERENCE,
     NUCLEON_MASS,
 )
+from ..numba_cache import kernel
 from .fermi_gas import fermi, nucleon_blocking
 
 _STRENGTH = FERMI_CONSTANT**2 * HBAR_C**2 / math.pi  # cm^2 MeV^-2
@@ -21,7 +20,7 @@ _ANOMALOUS = 3.706  # F_2 = difference of the anomalous magnetic moments of prot
 _DEGENERATE_DENSITY = 1.0e11  # g/cc, below which the nucleons' blocking is left out
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def blocked_neutrons(neutron_density, proton_density, difference, mass_density, temperature):
     """Return eta_np = (n_p - n_n) / (exp(-muhat/T) - 1), Bruenn 1985 Eq. C14 (cm^-3).
 
@@ -42,7 +41,7 @@ def blocked_neutrons(neutron_density, proton_density, difference, mass_density, 
     return bound
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def recoil_factor(energy, sign):
     """Weak magnetism and recoil of the charged current, Horowitz 2002 Eq. 22; sign is +1 (nu) or -1 (nubar)."""
     e = energy / NUCLEON_MASS
@@ -58,7 +57,7 @@ def recoil_factor(energy, sign):
     return top / ((1.0 + 3.0 * g * g) * (1.0 + 2.0 * e) ** 3)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def charged_current(
     mass_density,
     temperature,

@@ -8,10 +8,11 @@ neighbouring cells is a 2 x 2 block for each (species, group).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def project_transport(area, gamma, diamond, volume, cosine, b, diagonal, lower, upper):
     """2 x 2 blocks (test, trial) of advection for one entry: diagonal, lower, upper[cell, 2, 2].
 
@@ -52,7 +53,7 @@ def project_transport(area, gamma, diamond, volume, cosine, b, diagonal, lower, 
                 below[t] = above[t]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def factor(blocks, lower, upper, inverse):
     """inverse[cell] of the pivot blocks; blocks[cell, u, u]; lower, upper[cell, pair, 2, 2] with u = 2 pair + l."""
     cells, size, _ = blocks.shape
@@ -75,7 +76,7 @@ def factor(blocks, lower, upper, inverse):
         inverse[i] = np.linalg.inv(block)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve(lower, upper, inverse, source, out):
     """Solve for source[cell, u] into out[cell, u]."""
     cells, size = source.shape
@@ -99,7 +100,7 @@ def solve(lower, upper, inverse, source, out):
         out[i] -= np.dot(inverse[i], work)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def coupling_derivative(mean, kind, amplitude, kernel, ratio, out):
     """Off-diagonal part of dC/dJ of one cell for one component: out[species, group, species', group'].
 

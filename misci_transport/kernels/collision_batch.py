@@ -8,8 +8,8 @@ have a single row instead, for all cells.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .collisions import (
     DIAGONAL,
     add_emission_absorption,
@@ -23,7 +23,7 @@ from .collisions import (
 )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def moments(f, weight, component, mixed, projector, out):
     """out[cell, species, order, group, component] = 1/2 sum_m weight_order rho_c."""
     for i in range(f.shape[0]):
@@ -35,7 +35,7 @@ def moments(f, weight, component, mixed, projector, out):
             mixed_moments(f[i], w, projector[mixed[i]], out[i])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel, ratio, mixed, gain, loss):
     """gain, loss[cell, species, order, group, component]; identity = 0 gives their derivative along ``moments``."""
     gain[:] = 0.0
@@ -57,7 +57,7 @@ def gain_loss(moments, identity, emissivity, absorption, kind, amplitude, kernel
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def rate(f, velocity, scattering_0, scattering_1, component, mixed, projector, moments, gain, loss, out):
     """C[cell, direction, species, group, level] in cm^-1."""
     for i in range(f.shape[0]):
@@ -78,7 +78,7 @@ def rate(f, velocity, scattering_0, scattering_1, component, mixed, projector, m
             )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def rate_derivative(
     f, df, velocity, scattering_0, scattering_1, component, mixed, projector, dmoments, gain, loss, dgain, dloss, out
 ):
@@ -117,7 +117,7 @@ def rate_derivative(
             )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def level_average(diagonal, weight, component, mixed, projector, out):
     """out[cell, species, group, level] = sum_flavour |U_fk|^2 diagonal[cell, species, flavour, group].
 

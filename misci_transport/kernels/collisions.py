@@ -20,13 +20,14 @@ than what is done in them.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 DIAGONAL = 3  # components that are diagonal elements
 SCATTERING, PAIR = 0, 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_moments(f, weight, component, out):
     """moments of a flavour-locked cell: level k of species s is component[s, k] everywhere in it."""
     directions, species, groups, levels = f.shape
@@ -43,7 +44,7 @@ def locked_moments(f, weight, component, out):
         _further_locked_moments(f, weight, component, out)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _further_locked_moments(f, weight, component, out):
     directions, species, groups, levels = f.shape
     for m in range(directions):
@@ -55,7 +56,7 @@ def _further_locked_moments(f, weight, component, out):
                         out[s, order, g, component[s, k]] += w * f[m, s, g, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mixed_moments(f, weight, projector, out):
     """moments of a cell with mixing; the off-diagonal element is half its projector entry."""
     directions, species, groups, levels = f.shape
@@ -87,7 +88,7 @@ def mixed_moments(f, weight, projector, out):
                     out[s, order, g, c] *= 0.5
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_energy_coupling(moments, identity, kind, amplitude, kernel, ratio, gain, loss):
     """Add the gain and loss matrices of the processes that couple energy groups.
 
@@ -129,7 +130,7 @@ def add_energy_coupling(moments, identity, kind, amplitude, kernel, ratio, gain,
         _further_energy_coupling(moments, kind, amplitude, kernel, ratio, gain, loss)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _further_energy_coupling(moments, kind, amplitude, kernel, ratio, gain, loss):
     species, orders, groups, components = moments.shape
     for p in range(kind.shape[0]):
@@ -148,7 +149,7 @@ def _further_energy_coupling(moments, kind, amplitude, kernel, ratio, gain, loss
                             loss[s, order, g, c] += out * flux
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_emission_absorption(emissivity, absorption, gain, loss):
     """Add emissivity and absorption[species, flavour, group], diagonal in flavour and isotropic."""
     species, flavors, groups = emissivity.shape
@@ -159,7 +160,7 @@ def add_emission_absorption(emissivity, absorption, gain, loss):
                 loss[s, 0, g, c] += absorption[s, c, g]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def combine(matrix, s, g, tilt, out):
     """out[c] = matrix_0 + sum_d tilt_d matrix_(1 + d) of matrix[species, order, group, c], as many as out holds."""
     for c in range(out.size):
@@ -169,7 +170,7 @@ def combine(matrix, s, g, tilt, out):
             out[c] += tilt[d] * matrix[s, 1 + d, g, c]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def dot(projector, matrix):
     """<k|A|k> = sum_c projector_c A_c."""
     total = 0.0
@@ -178,7 +179,7 @@ def dot(projector, matrix):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_rate(f, velocity, scattering_0, scattering_1, component, moments, gain, loss, out):
     """C[direction, species, group, level] of a flavour-locked cell (formula of the module's text)."""
     directions, species, groups, levels = f.shape
@@ -199,7 +200,7 @@ def locked_rate(f, velocity, scattering_0, scattering_1, component, moments, gai
         _further_locked_rate(f, velocity, scattering_1, component, moments, gain, loss, out)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _further_locked_rate(f, velocity, scattering_1, component, moments, gain, loss, out):
     directions, species, groups, levels = f.shape
     for m in range(directions):
@@ -216,7 +217,7 @@ def _further_locked_rate(f, velocity, scattering_1, component, moments, gain, lo
                         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_rate_derivative(
     f, df, velocity, scattering_0, scattering_1, component, dmoments, gain, loss, dgain, dloss, out
 ):
@@ -244,7 +245,7 @@ def locked_rate_derivative(
         _further_locked_derivative(f, df, velocity, scattering_1, component, dmoments, gain, loss, dgain, dloss, out)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _further_locked_derivative(f, df, velocity, scattering_1, component, dmoments, gain, loss, dgain, dloss, out):
     directions, species, groups, levels = f.shape
     for m in range(directions):
@@ -264,7 +265,7 @@ def _further_locked_derivative(f, df, velocity, scattering_1, component, dmoment
                         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mixed_rate(f, velocity, scattering_0, scattering_1, projector, moments, gain, loss, out):
     """C[direction, species, group, level] of a cell with mixing (formula of the module's text)."""
     directions, species, groups, levels = f.shape
@@ -292,7 +293,7 @@ def mixed_rate(f, velocity, scattering_0, scattering_1, projector, moments, gain
                     out[m, s, g, k] = value
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mixed_rate_derivative(
     f, df, velocity, scattering_0, scattering_1, projector, dmoments, gain, loss, dgain, dloss, out
 ):

@@ -6,10 +6,10 @@ homogeneous gas); docs/validity.md says what a discrete set of directions can se
 
 from __future__ import annotations
 
-from numba import njit
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def angular_crossings(occupation, weight_0, number_weight, plus, minus, total):
     """G(mu) = sum_g N_g (f_e - f_x - fbar_e + fbar_x), I_+- = sum_m w_0 max(+-G, 0): into plus, minus (cell, 2).
 

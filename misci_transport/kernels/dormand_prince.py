@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import isfinite, sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .quantum_kinetics import rates
 
 FINISHED, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
@@ -166,7 +166,7 @@ ERROR_5 = np.array(
 )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def combine(y, h, coefficients, count, k, out):
     """out = y + h sum_(j < count) coefficients[j] k[j]."""
     n = y.size
@@ -182,7 +182,7 @@ def combine(y, h, coefficients, count, k, out):
                     out[i] += c * row[i]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def error_norm(k, h, inverse_scale, fifth, third):
     """h |e_5|^2/sqrt(|e_5|^2 + |e_3|^2/100) over root n: the DOP853 estimate in units of the scale."""
     n = k.shape[1]
@@ -210,7 +210,7 @@ def error_norm(k, h, inverse_scale, fifth, third):
     return h * inverse_scale * sum_5 / sqrt((sum_5 + 0.01 * sum_3) * n)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def integrate(
     system, start, times, tolerance, max_steps, frequency, weight, axis, matter, mu, extra, radius, result, counts
 ):

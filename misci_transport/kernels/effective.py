@@ -16,8 +16,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_residual import from_coordinates, mirror_blocks
 from .bins_2 import BLOCK_ROWS_2, bin_sums_2, fill_blocks_2
 from .bins_3 import BLOCK_ROWS_3, bin_sums_3, fill_blocks_3
@@ -30,7 +30,7 @@ SQRT6 = sqrt(6.0)
 SQRT2_3 = sqrt(2.0 / 3.0)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def split_unknowns(y, target, n_charges, fixed, n_flavors, x, multiplier):
     """Coordinates x (2 d) and multipliers (n_charges) of the unknowns y; target (n_charges) are the given charges."""
     d = n_flavors * n_flavors - 1
@@ -41,7 +41,7 @@ def split_unknowns(y, target, n_charges, fixed, n_flavors, x, multiplier):
         x[fixed * d + a] = target[a]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def effective_ray(moments, mu, external, strength, multiplier, n_charges, fixed, n_flavors, base):
     """Energy-independent part of H_eff along a ray, packed, in cm^-1; a multiple of the identity is left out."""
     for k in range(n_flavors * n_flavors):
@@ -61,7 +61,7 @@ def effective_ray(moments, mu, external, strength, multiplier, n_charges, fixed,
         base[k] += external[0, k] - mu * external[1, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def evaluate_effective(
     y,
     target,
@@ -157,7 +157,7 @@ def evaluate_effective(
     return gap, degenerate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def gauge_vector(y, charge, n_flavors, vector):
     """Direction in which a common rotation about charge a moves the unknowns: vector (orders d); returns its square."""
     d = n_flavors * n_flavors - 1
@@ -183,7 +183,7 @@ def gauge_vector(y, charge, n_flavors, vector):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fix_gauge(y, n_charges, n_flavors, smallest, jacobian, work):
     """Make the Jacobian regular where nothing fixes the common phase about a charge.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .bins_3 import BIN_ROWS
 from .effective import evaluate_effective, fix_gauge
 from .hermitian import LANES
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def evaluate_effective_batch(
     unknowns,
     target,

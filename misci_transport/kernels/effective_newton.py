@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isfinite, sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR
 from .alignment_residual import number_sums
 from .bins_3 import BIN_ROWS
@@ -25,7 +25,7 @@ LOCK_ANGLE = 1.0e-4
 START, TRIAL, RETURN = range(3)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def transverse_coupling(x, external, strength, n_flavors):
     """Bound on the off-diagonal elements of H_eff on all rays, cm^-1: x (2 d) are the coordinates of D_0 and D_1."""
     d = n_flavors * n_flavors - 1
@@ -42,7 +42,7 @@ def transverse_coupling(x, external, strength, n_flavors):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_error(output, coupling, gap, strength, scale, start, n_charges, n_flavors):
     """Bound on the relative residual of D_out in a cell whose density matrices lie along the axes of the charges.
 
@@ -70,7 +70,7 @@ def locked_error(output, coupling, gap, strength, scale, start, n_charges, n_fla
     return 8.0 * (coupling / gap * change + turn) / gap + sqrt(given) / scale
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def hold_multipliers(jacobian, step, start, n_charges, n, scale, frequency):
     """Keep the multipliers, or the combination of two, that no density matrix feels: their Newton step is zero.
 
@@ -119,7 +119,7 @@ def hold_multipliers(jacobian, step, start, n_charges, n, scale, frequency):
     jacobian[large, large] += unit * ratio * ratio / length
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def newton_effective(
     y,
     scale,
@@ -266,7 +266,7 @@ def newton_effective(
         stage = TRIAL
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def align_effective_batch(
     unknowns,
     target,

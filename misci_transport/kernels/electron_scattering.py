@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ..constants import ELECTRON_MASS, FERMI_CONSTANT, HBAR_C
+from ..numba_cache import kernel
 from .fermi_gas import fermi
 from .panels import add_step, blocking_exponent, momentum, sort_points
 
@@ -17,7 +17,7 @@ _NODE, _WEIGHT = np.polynomial.legendre.leggauss(6)
 _UNIT = FERMI_CONSTANT**2 / (4.0 * math.pi**3 * HBAR_C)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def angular_polynomials(w, v, e, out):
     """Write H_0^I, H_1^I, H_0^II, H_1^II of w -> v <= w into out (4,), target energy e (MeV^5).
 
@@ -61,7 +61,7 @@ def angular_polynomials(w, v, e, out):
         out[3] = f * (e * e * (63.0 * v - 35.0 * w) + e * v * (49.0 * w - 42.0 * v) + v * v * (9.0 * v - 14.0 * w))
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def add_target(w, v, chemical_potential, temperature, points, values, swap, out):
     """Add integral dp f(E) (1 - f(E')) H(p) over the target's momentum to out (4,), p' = p + w - v (MeV^6).
 
@@ -104,7 +104,7 @@ def add_target(w, v, chemical_potential, temperature, points, values, swap, out)
                     out[k] += factor * values[k]
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def electron_scattering(temperature, electron_potential, energy, weight, first_i, second_i, first_ii, second_ii):
     """first_l[g, g'] = weight' G^2/(4 pi^3 hbar c E^2 E'^2) integral dE_e f (1 - f') H_l: out-scattering.
 

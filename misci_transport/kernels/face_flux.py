@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .advection import face_values
 from .collisions import DIAGONAL
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def face_fluxes(f, halo, area, b, component, mixed, projector, level_flux, flavor_flux):
     """sum_m a_m f on every face of a range of cells, and that with |U_fk|^2 of the cell inside the face.
 

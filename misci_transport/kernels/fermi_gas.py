@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ..constants import ELECTRON_MASS, HBAR_C, NUCLEON_MASS
+from ..numba_cache import kernel
 
 _NODE, _WEIGHT = np.polynomial.legendre.leggauss(16)
 _PANEL = 5.0  # panel width in units of T: half of it is less than pi T, the distance of the poles of 1/(e^x + 1)
 _TAIL = 40.0  # exp(-40) is below the rounding of the sum
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def fermi(x):
     """Return 1 / (exp(x) + 1), without overflow."""
     if x > 0.0:
@@ -23,7 +23,7 @@ def fermi(x):
     return 1.0 / (1.0 + math.exp(x))
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def net_electron_density(chemical_potential, temperature):
     """n(e-) - n(e+) = 1/(pi^2 (hbar c)^3) integral p^2 dp (f_- - f_+), and its derivative by mu.
 
@@ -64,7 +64,7 @@ def net_electron_density(chemical_potential, temperature):
     return number * unit, slope * unit / temperature
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def electron_chemical_potential(density, temperature):
     """Solve n(e-) - n(e+) = density for mu_e (MeV, with rest mass).
 
@@ -114,7 +114,7 @@ def electron_chemical_potential(density, temperature):
     return mu
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def nucleon_degeneracy(density, temperature):
     """Solve n = (2 m T)^(3/2) / (2 pi^2 (hbar c)^3) F_{1/2}(eta) for eta = (mu - m)/T; density in cm^-3, T in MeV."""
     unit = (2.0 * NUCLEON_MASS * temperature) ** 1.5 / (2.0 * math.pi**2 * HBAR_C**3)
@@ -161,14 +161,14 @@ def nucleon_degeneracy(density, temperature):
     return eta
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def fill_electron_chemical_potential(density, temperature, out):
     """out[c] = mu_e of cell c; density (cell,) cm^-3, temperature (cell,) MeV, out (cell,) MeV."""
     for c in range(density.size):
         out[c] = electron_chemical_potential(density[c], temperature[c])
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def fill_nucleon_difference(neutron_density, proton_density, temperature, symmetry, out):
     """out[c] = T (eta_n - eta_p) + symmetry (n_n - n_p); densities cm^-3, symmetry MeV cm^3, out MeV, all (cell,)."""
     for c in range(out.size):
@@ -178,7 +178,7 @@ def fill_nucleon_difference(neutron_density, proton_density, temperature, symmet
         out[c] = temperature[c] * kinetic + symmetry * (neutron_density[c] - proton_density[c])
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def nucleon_blocking(density, temperature):
     """Blocked density eta = n xi / sqrt(1 + xi^2), xi = 3 T / (2 E_F): Mezzacappa and Bruenn 1993 (cm^-3)."""
     if density <= 0.0:

@@ -9,14 +9,15 @@ through the ends of either axis, so that numbers are conserved to round-off.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 #: A limited value between two groups or directions is at most this many times the one on its upwind side: keeps
 #: occupations positive while a step shifts less than about a fifteenth of a group.
 STEEPEST = 4.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def shift_energies(f, halo, stretch, coefficient, cube, weight, limited, factor, out, heat, weight_0, work):
     """out -= factor e (Phi_{g+1/2} - Phi_{g-1/2})/w_g, and add what that gives in energy to work.
 
@@ -59,7 +60,7 @@ def shift_energies(f, halo, stretch, coefficient, cube, weight, limited, factor,
         work[i] += total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def shift_directions(f, halo, turn, share, volume, limited, factor, out):
     """out -= factor (T_{m+1/2} f_{m+1/2} - T_{m-1/2} f_{m-1/2})/V_m, f_{m+1/2} = (1 - share) f_m + share f_{m+1}.
 
@@ -83,7 +84,7 @@ def shift_directions(f, halo, turn, share, volume, limited, factor, out):
                 above[n] += high * value
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def carry_along(f, halo, drag, area, b, volume, factor, out):
     """Where face values are centred, take those of the flow with matter from upwind.
 

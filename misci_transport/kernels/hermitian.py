@@ -11,7 +11,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 # Below this angle a sweep's left-over, of second order in the angles, is under round-off.
 SMALL_ANGLE = 1.0e-8
@@ -25,7 +26,7 @@ LANE_ROWS = 46
 TINY = 1.0e-150
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigen2(packed, values, real, imag):
     """H = U diag(h) U^+ for packed [H_00, H_11, Re H_01, Im H_01]: ascending h in values (2), U = real + i imag (2, 2).
 
@@ -67,7 +68,7 @@ def eigen2(packed, values, real, imag):
         imag[1, 0] = y_part
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigen3_lanes(lane):
     """H = U diag(h) U^+ for LANES 3 x 3 Hermitian matrices side by side, ascending h, first row of U real.
 
@@ -320,7 +321,7 @@ def eigen3_lanes(lane):
         lane[(IMAG + 8) * LANES + i] = f2i * y2 + g2i * z2
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigen_batch(packed, values, real, imag):
     """Decompose packed (matrix, N^2) for N = 2 or 3 into values (matrix, N) and U = real + i imag (matrix, N, N)."""
     count = packed.shape[0]

@@ -13,8 +13,8 @@ acceleration.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .angular_sweep import sweep
 from .collisions import (
     DIAGONAL,
@@ -34,7 +34,7 @@ _SLOW = 0.3  # scattering over a step up to which repeated substitution converge
 _DEPTH = 10  # differences that Anderson's acceleration remembers
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def locked_update(start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments):
     """f and its moments[species, order, group, c] for given gain and loss, isoenergetic scattering solved exactly.
 
@@ -50,7 +50,7 @@ def locked_update(start, weight, velocity, h, scattering_0, scattering_1, compon
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _locked_update_1(
     start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
 ):
@@ -88,7 +88,7 @@ def _locked_update_1(
                     ) / (turn_0 + turn_1 * velocity[m, 0])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _locked_update_axes(
     start, weight, velocity, h, scattering_0, scattering_1, component, gain, loss, coupled, f, moments
 ):
@@ -142,7 +142,7 @@ def _locked_update_axes(
                     f[m, s, g, k] = value * inverse[m]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def swept_update(
     start,
     weight,
@@ -213,7 +213,7 @@ def swept_update(
     return fixed
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _mixed_update(
     start,
     weight,
@@ -276,7 +276,7 @@ def _mixed_update(
     return fixed
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def implicit_cell(
     start,
     weight,
@@ -443,7 +443,7 @@ def implicit_cell(
     return -max_iterations, fixed
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def implicit_cells(
     start,
     weight,

@@ -6,14 +6,14 @@ Components as packed by flavor.pack, then the unmixed flavour if N_f = 2; cells 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .implicit_collisions import locked_update, swept_update
 from .mixing import ray_hamiltonian
 from .plain_collisions import is_turning
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def component_rates(emissivity, absorption, flavor, gain, loss):
     """gain, loss[species, order, group, component] of (1/2){J, 1 - rho} - (1/2){A, rho} with J, A diagonal.
 
@@ -31,7 +31,7 @@ def component_rates(emissivity, absorption, flavor, gain, loss):
                 loss[s, 0, g, c] = turnover - gain[s, 0, g, c]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def implicit_matrix_cells(
     start,
     weight,
@@ -87,7 +87,7 @@ def implicit_matrix_cells(
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def realignment_heat(
     before, after, weight_0, number_weight, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, out
 ):

@@ -12,12 +12,12 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .hermitian import IMAG, LANE_ROWS, LANES, MATRIX, REAL, VALUES, eigen2, eigen3_lanes
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def drop_identity(n_flavors, base):
     """Subtract the mean of the heavy diagonal of a packed Hamiltonian from its diagonal.
 
@@ -32,7 +32,7 @@ def drop_identity(n_flavors, base):
         base[2] = -base[1]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_flavors, base):
     """Base = V (1 - beta . v) diag(1, 0, 0) + strength (D_0 - v . D_1) + shift_0 - v . shift_1 along direction m.
 
@@ -59,7 +59,7 @@ def ray_hamiltonian(moments, velocity, m, potential, beta, strength, shift, n_fl
             base[k] -= v * shift[1 + axis, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_lanes(base, vacuum, start, lane):
     """Fill MATRIX of LANES matrices of one ray, number q = species group_count + group = start, start + 1, ..."""
     groups = vacuum.shape[0]
@@ -73,7 +73,7 @@ def ray_lanes(base, vacuum, start, lane):
                 lane[(MATRIX + k) * LANES + i] = base[k] - vacuum[q - groups, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag):
     """U(direction, species, group) = real + i imag, each (direction, species, group, N_f, N_f), columns by level.
 
@@ -106,7 +106,7 @@ def eigenvectors(moments, velocity, vacuum, potential, beta, strength, shift, n_
                             imag[m, species, g, row, k] = lane[(IMAG + 3 * row + k) * LANES + i]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def probabilities_from_vectors(real, imag, probability):
     """probability[direction, species, group, flavour (3), level (3)] = |U_fk|^2; with N_f = 2 flavour 2 is level 2."""
     n = real.shape[3]
@@ -123,7 +123,7 @@ def probabilities_from_vectors(real, imag, probability):
                             probability[m, species, g, flavour, level] = 1.0 if flavour == level else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mixing_probabilities(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, probability):
     """|U_fk|^2 of one cell from its moments into probability (direction, species, group, flavour 3, level 3)."""
     shape = (velocity.shape[0], 2, vacuum.shape[0], n_flavors, n_flavors)
@@ -133,7 +133,7 @@ def mixing_probabilities(moments, velocity, vacuum, potential, beta, strength, s
     probabilities_from_vectors(real, imag, probability)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def density_matrices(
     populations, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
 ):
@@ -174,7 +174,7 @@ def density_matrices(
                     density_matrix[m, species, g, n * n + level - n] = populations[m, species, g, level]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def project(density_matrix, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, populations):
     """n_k = <h_k| density_matrix |h_k> of one cell; spectators are copied."""
     groups = vacuum.shape[0]
@@ -208,7 +208,7 @@ def project(density_matrix, moments, velocity, vacuum, potential, beta, strength
                     populations[m, species, g, level] = density_matrix[m, species, g, n * n + level - n]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigen_populations(density_matrix, previous, n_flavors, populations):
     """Eigenvalues of density_matrix given to the levels in the order of the previous populations (scheme `matrix`).
 
@@ -253,7 +253,7 @@ def eigen_populations(density_matrix, previous, n_flavors, populations):
                         populations[m, species, g, level] = density_matrix[m, species, g, n * n + level - n]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mixing_probabilities_batch(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, probability):
     """`mixing_probabilities` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
@@ -270,7 +270,7 @@ def mixing_probabilities_batch(moments, velocity, vacuum, potential, beta, stren
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def density_matrices_batch(
     populations, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, density_matrix
 ):
@@ -290,7 +290,7 @@ def density_matrices_batch(
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def project_batch(density_matrix, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, populations):
     """`project` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(moments.shape[0]):
@@ -308,7 +308,7 @@ def project_batch(density_matrix, moments, velocity, vacuum, potential, beta, st
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def eigen_populations_batch(density_matrix, previous, n_flavors, populations):
     """`eigen_populations` over the leading cell axis of everything but vacuum and strength."""
     for cell in range(density_matrix.shape[0]):

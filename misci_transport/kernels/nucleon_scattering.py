@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from ..constants import AXIAL_COUPLING, FERMI_CONSTANT, HBAR_C, WEAK_MIXING
+from ..numba_cache import kernel
 from .fermi_gas import nucleon_blocking
 
 _STRENGTH = FERMI_CONSTANT**2 * HBAR_C**2 / math.pi
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def nucleon_scattering(temperature, neutron_density, proton_density, energy, scattering_0, scattering_1):
     """K(x) = S E^2 sum eta (V (1 + x) + A (3 - x)): moments S E^2 sum eta (V + 3 A) and S E^2 sum eta (V - A)/3.
 

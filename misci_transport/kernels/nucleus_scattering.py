@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from ..constants import FERMI_CONSTANT, HBAR_C, WEAK_MIXING
+from ..numba_cache import kernel
 
 _STRENGTH = FERMI_CONSTANT**2 * HBAR_C**2 / math.pi
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def form_factor_moments(y):
     """1/2 integral_{-1}^{1} x^l (1 + x) exp(-y (1 - x)) dx for l = 0, 1 (1 and 1/3 at y = 0)."""
     if y < 1.0:
@@ -33,7 +32,7 @@ def form_factor_moments(y):
     return 0.5 * (2.0 * i0 - i1), 0.5 * (2.0 * i0 - 3.0 * i1 + i2)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def nucleus_scattering(number_density, mass_number, charge_number, energy, scattering_0, scattering_1):
     """K(x) = S E^2 n W^2 (1 + x) exp(-y (1 - x)), W = Z (1/2 - 2 sin^2 theta_W) - N/2, y = 4 b E^2.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ..constants import FERMI_CONSTANT, HBAR_C
+from ..numba_cache import kernel
 from .fermi_gas import fermi
 from .panels import add_step, blocking_exponent, sort_points
 
@@ -15,7 +15,7 @@ _NODE, _WEIGHT = np.polynomial.legendre.leggauss(6)
 _UNIT = FERMI_CONSTANT**2 / (4.0 * math.pi**3 * HBAR_C)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def _lowest(a, b, e):
     """H_0, H_1 for e below both neutrino energies, a the one that the electron is contracted with."""
     f = 4.0 / 15.0 * e**3
@@ -30,7 +30,7 @@ def _lowest(a, b, e):
     return zero, f * one / (7.0 * a * b)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def angular_polynomials(small, large, e, out):
     """Write H_0, H_1 contracted with the smaller, then with the larger neutrino energy, into out (4,) (MeV^5).
 
@@ -63,7 +63,7 @@ def angular_polynomials(small, large, e, out):
         out[2], out[3] = _lowest(s, b, rest)
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def pair_process(temperature, electron_potential, energy, weight, first_i, second_i, first_ii, second_ii):
     """second_l[g, g'] = weight' G^2/(4 pi^3 hbar c E^2 E'^2) integral_0^{E+E'} dE_- (1 - f_-) (1 - f_+) H_l.
 

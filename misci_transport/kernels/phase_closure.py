@@ -16,8 +16,8 @@ from __future__ import annotations
 from math import isfinite, sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .alignment_newton import CONVERGED, MAX_ITERATIONS, NO_DESCENT, NOT_FINITE, SINGULAR
 from .alignment_residual import from_coordinates, number_sums
 from .bins_2 import BLOCK_ROWS_2, bin_sums_2, fill_blocks_2
@@ -35,7 +35,7 @@ ROUND_OFF = 1.0e-15
 START, TRIAL, RETURN = range(3)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def evaluate_closure(
     y,
     target,
@@ -145,7 +145,7 @@ def evaluate_closure(
     return gap, degenerate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_jacobian(y, given, n_charges, strength, n_flavors, scale, response, jacobian, work):
     """Derivative of the residual by y from the response, with the common phases fixed."""
     d = n_flavors * n_flavors - 1
@@ -160,7 +160,7 @@ def fill_jacobian(y, given, n_charges, strength, n_flavors, scale, response, jac
     fix_gauge(y, n_charges, n_flavors, SMALLEST_PHASE * scale, jacobian, work)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def newton_closure(
     y,
     scale,
@@ -287,7 +287,7 @@ def newton_closure(
         stage = TRIAL
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def charge_response(y, n_charges, strength, n_flavors, scale, response, hessian):
     """hessian (orders n_charges)^2 of a solution: dTr(Q_a D_l)/d lambda_mb from the response there; False if singular.
 
@@ -312,7 +312,7 @@ def charge_response(y, n_charges, strength, n_flavors, scale, response, hessian)
     return regular
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve_closures(
     unknowns,
     target,

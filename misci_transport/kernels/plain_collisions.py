@@ -10,14 +10,14 @@ of one axis; with more, turn does not depend on direction, and the moments obey 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .small_solve import solve_many
 
 _SYMMETRIC = 1.0e-13  # largest sum of w_l v_l' over directions that counts as zero
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component, up, turn, back_0, back_1):
     """h times the rates of every entry e = (species group_count + group) level_count + level."""
     species, levels = component.shape
@@ -34,7 +34,7 @@ def entry_rates(h, emissivity, absorption, scattering_0, scattering_1, component
                 e += 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_update(start, weight, velocity, up, turn, back_0, back_1, f):
     """Fill f[direction, entry] for start[direction, entry] without angular redistribution."""
     if velocity.shape[1] != 1:
@@ -67,7 +67,7 @@ def plain_update(start, weight, velocity, up, turn, back_0, back_1, f):
             f[m, e] = (start[m, e] + mean[e] + mu * flux[e]) * inverse[e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _plain_update_axes(start, weight, velocity, up, turn, back_0, back_1, f):
     """plain_update for any number of axes.
 
@@ -139,7 +139,7 @@ def _plain_update_axes(start, weight, velocity, up, turn, back_0, back_1, f):
             f[m, e] *= inverse[e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _step_up(source, add, constant, mix, rest, part, inverse, below, out):
     """One direction of a sweep: out, and the half value above it in place of the one below."""
     for e in range(out.size):
@@ -148,7 +148,7 @@ def _step_up(source, add, constant, mix, rest, part, inverse, below, out):
         below[e] = part * value - rest * below[e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _start_up(source, following, add, constant, constant_2, d, a, b, c, last, inverse, below, out):
     """The first direction of a sweep, solved together with the second."""
     for e in range(out.size):
@@ -158,7 +158,7 @@ def _start_up(source, following, add, constant, constant_2, d, a, b, c, last, in
         below[e] = d * value + (1.0 - d) * (a[e] * right_2 - c * right) * inverse[e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _sweep_entries(start, up, turn, cosine, h, gamma, diamond, volume, f, flat, tilted):
     """kernels.angular_sweep.sweep for every entry, with start + up, one and the direction cosine on the right."""
     directions, entries = f.shape
@@ -196,7 +196,7 @@ def _sweep_entries(start, up, turn, cosine, h, gamma, diamond, volume, f, flat, 
         _step_up(zero, zero, mu, mix, rest, part, inverse, below_tilted, tilted[m])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_swept_update(start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, diamond, volume, f):
     """Fill f[direction, entry] with angular redistribution; an entry that falls below zero takes upwind values.
 
@@ -235,14 +235,14 @@ def plain_swept_update(start, weight_0, weight_1, cosine, h, up, turn, back_0, b
     return fixed
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _add_both(row, w0, w1, mean, flux):
     for e in range(row.size):
         mean[e] += w0 * row[e]
         flux[e] += w1 * row[e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _upwind_entry(
     start, weight_0, weight_1, cosine, h, up, turn, back_0, back_1, gamma, volume, e, flat, tilted, f
 ):  # fmt: skip
@@ -272,7 +272,7 @@ def _upwind_entry(
         f[m, e] += mean * flat[m, e] + flux * tilted[m, e]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_cell(
     start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, component, gamma, diamond, volume,
     rates, f,
@@ -295,7 +295,7 @@ def plain_cell(
     return 0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def is_turning(velocity, gamma):
     """Whether a cell has angular redistribution to solve for, which only a single axis has."""
     turning = False

@@ -8,12 +8,12 @@ with J and A the emissivity and absorption (diagonal in flavour), Phi_l the mome
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .collisions import DIAGONAL, mixed_moments
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_mixed_update(
     start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
 ):  # fmt: skip
@@ -47,7 +47,7 @@ def plain_mixed_update(
     mixed_moments(f, weight, projector, moments)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_mixed_update_2(
     start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
 ):  # fmt: skip
@@ -100,7 +100,7 @@ def plain_mixed_update_2(
             moments[s, 1, g, 3], moments[s, 1, g, 4] = 0.5 * h3, 0.5 * h4
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_mixed_update_2_axes(
     start, weight, velocity, h, emissivity, absorption, scattering_0, scattering_1, projector, moments, f
 ):  # fmt: skip
@@ -154,7 +154,7 @@ def plain_mixed_update_2_axes(
                     moments[s, order, g, c] = sums[order, c] if c < DIAGONAL else 0.5 * sums[order, c]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def plain_mixed_cell(
     start,
     weight,

@@ -7,13 +7,13 @@ imaginary parts of the elements (0, 1), (0, 2), (1, 2).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .collisions import DIAGONAL
 from .mixing import eigenvectors, ray_hamiltonian
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_projector(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, real, imag, projector):
     """projector[direction, species, group, level, component] of one cell: <k|A|k> = sum_c projector_c A_c.
 
@@ -40,7 +40,7 @@ def fill_projector(moments, velocity, vacuum, potential, beta, strength, shift, 
                     projector[m, s, g, k, k] = 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def electron_mixing_bound(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors):
     """Upper bound of 1 - |U_ek|^2 for the uppermost level over all momenta of a cell, or 1 if e is not uppermost.
 
@@ -75,7 +75,7 @@ def electron_mixing_bound(moments, velocity, vacuum, potential, beta, strength, 
     return worst
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def vacuum_extremes(vacuum, n_flavors):
     """(Lower bound of H_ee minus the uppermost heavy level, largest |H_ex|) of the vacuum part alone."""
     nearest, coupled = np.inf, 0.0
@@ -92,7 +92,7 @@ def vacuum_extremes(vacuum, n_flavors):
     return nearest, coupled
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def quick_mixing_bound(moments, velocity, extremes, potential, beta, strength, shift, n_flavors):
     """A larger bound than electron_mixing_bound, from the `vacuum_extremes` over groups and species."""
     base = np.empty(9)
@@ -114,7 +114,7 @@ def quick_mixing_bound(moments, velocity, extremes, potential, beta, strength, s
     return worst * worst
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def electron_mixing_bounds(moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, enough, out):
     """electron_mixing_bound of every cell, or quick_mixing_bound where that is <= enough already."""
     extremes = vacuum_extremes(vacuum, n_flavors)
@@ -125,7 +125,7 @@ def electron_mixing_bounds(moments, velocity, vacuum, potential, beta, strength,
             out[i] = electron_mixing_bound(moments[i], v, vacuum, potential[i], beta[i], strength, shift[i], n_flavors)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_projectors(cells, moments, velocity, vacuum, potential, beta, strength, shift, n_flavors, projector):
     """fill_projector for the listed cells; projector[row] belongs to cells[row]."""
     directions, groups = velocity.shape[1], vacuum.shape[0]

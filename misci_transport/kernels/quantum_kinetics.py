@@ -15,14 +15,15 @@ from __future__ import annotations
 from math import exp, sqrt
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 ISOTROPIC, COLLISIONAL, THREE_FLAVORS, BULB = 0, 1, 2, 3
 LINEAR, EXPONENTIAL, POWER = 0.0, 1.0, 2.0
 LANES = 8
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def law(parameters, t):
     """Value at t of a law (kind, a, b, c, d): a + b t, a exp(-t/b), or a ((t + d)/b)^c."""
     if parameters[0] == EXPONENTIAL:
@@ -32,7 +33,7 @@ def law(parameters, t):
     return parameters[1] + parameters[2] * t
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def weighted_sum(weight, y, first):
     """Sum of weight[i] y[first + i], in lanes: one running sum would wait for each addition."""
     n = weight.size
@@ -49,7 +50,7 @@ def weighted_sum(weight, y, first):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def isotropic(t, y, frequency, weight, axis, matter, mu, out):
     """out = (w B + V L + mu D) x P of the first three components."""
     n = frequency.size
@@ -69,7 +70,7 @@ def isotropic(t, y, frequency, weight, axis, matter, mu, out):
         out[2 * n + i] = (w * bx + dx) * y[n + i] - (w * by + dy) * y[i]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_collisions(y, rate, equilibrium, out):
     """rho_ee relaxes to f_eq at the rate G, coherences are damped at G/2; out[3n:] is the change of the trace."""
     n = rate.size
@@ -82,7 +83,7 @@ def add_collisions(y, rate, equilibrium, out):
         out[3 * n + i] = gain
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def three_flavors(t, y, frequency, weight, matrix, matter, mu, out):
     """out = -i [w A + V diag(1, 0, 0) + mu D, rho], packed [00, 11, 22, Re 01, Im 01, Re 02, Im 02, Re 12, Im 12]."""
     n = frequency.size
@@ -123,7 +124,7 @@ def three_flavors(t, y, frequency, weight, matrix, matter, mu, out):
         out[8 * n + i] = -c12.real
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bulb(r, y, frequency, weight, axis, matter, strength, emission, radius, out):
     """out = dP/dr of v dP/dr = (w B + V L + mu_0 A (S_0 - v S_1)) x P, components (frequency, angle), angles innermost.
 
@@ -174,7 +175,7 @@ def bulb(r, y, frequency, weight, axis, matter, strength, emission, radius, out)
                 ) * y[a * n + first + j]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def rates(system, t, y, frequency, weight, axis, matter, mu, extra, radius, out):
     """out = dy/dt of a system; extra (row, column): collision rate and equilibrium, or the emission of the angles."""
     if system == BULB:

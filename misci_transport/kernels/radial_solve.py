@@ -8,10 +8,11 @@ The coupling to the neighbouring cells is diagonal in direction, so only the dia
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def factor(
     area, drag, gamma, diamond, turn, share, volume, weight_0, weight_1, b, loss, scattering_0, scattering_1, inverse
 ):  # fmt: skip
@@ -69,27 +70,27 @@ def factor(
         inverse[i] = np.linalg.inv(block)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _carried(area, drag, b, face, m):
     """What the flow with matter adds to upwind differences at a face."""
     return max(0.0, drag[face, m] - (b[face] - 0.5) * abs(area[face, m]))
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _lower(area, drag, b, i, m):
     """Coefficient of f[i - 1] in the balance of cell i."""
     a = area[i, m]
     return -a * (b[i] if a > 0.0 else 1.0 - b[i]) - _carried(area, drag, b, i, m)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _upper(area, drag, b, i, m):
     """Coefficient of f[i + 1] in the balance of cell i."""
     a = area[i + 1, m]
     return a * (1.0 - b[i + 1] if a > 0.0 else b[i + 1]) - _carried(area, drag, b, i + 1, m)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve(area, drag, b, inverse, source, out):
     """Solve with the factors for source[cell, direction] (per cell, not per volume) into out."""
     cells, directions = source.shape

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from ..constants import HBAR_C, NUCLEON_MASS
+from ..numba_cache import kernel
 
 _ALPHA_BINDING = 28.2957  # MeV
 _HEAVY_MASS_NUMBER = 56.0
@@ -16,14 +15,14 @@ _DISSOLUTION = 8.0e13  # g/cc, where half of the matter is taken to be free nucl
 _LOWEST_TEMPERATURE = 0.05  # MeV, below which the composition is that of this temperature
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def binding_energy(charge_number):
     """B of A = 56 in MeV: the parabola through 56Cr, 56Fe, 56Ni (488.5, 492.3, 484.0; Wang et al. 2021)."""
     d = charge_number - 26.0
     return 492.26 - 1.125 * d - 1.5025 * d * d
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def _fractions(mean, difference, log_quantum, alpha_excess, heavy_excess, charge_number, out):
     """Log mass fractions for ln z_n = mean + difference/2, ln z_p = mean - difference/2 (ratios of n to n_Q)."""
     mass_number = _HEAVY_MASS_NUMBER
@@ -34,7 +33,7 @@ def _fractions(mean, difference, log_quantum, alpha_excess, heavy_excess, charge
     out[3] = 2.5 * math.log(mass_number) + mass_number * mean + asymmetry + heavy_excess - log_quantum
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def saha(density, number_density, temperature, electron_fraction, out):
     """Mass fractions (n, p, alpha, heavy) and A, Z of the heavy nucleus into out (6,).
 
@@ -104,7 +103,7 @@ def saha(density, number_density, temperature, electron_fraction, out):
         out[1] += correction
 
 
-@njit(cache=True)
+@kernel(error_model="python")
 def fill_saha(density, number_density, temperature, electron_fraction, out):
     """`saha` for every cell: inputs (cell,), out (6, cell)."""
     for c in range(density.size):

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from math import log, sqrt
 
-from numba import njit
+from ..numba_cache import kernel
 
 # Largest u^2 of the polynomial; beyond, the segment passes close to h = 0 and the logarithm is taken.
 NEAR = 0.36
 SMALLEST = 1.0e-300
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@kernel(inline="always")
 def series(v):
     """(atanh(u)/u - 1)/v with v = u^2 = 0 .. NEAR, to 4e-16: interpolation in the Chebyshev nodes of that interval.
 
@@ -36,7 +36,7 @@ def series(v):
     return (low + v4 * middle) + (v4 * v4) * (high + v4 * top)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def segment(z_a, z_b, p_square):
     """(<h_parallel/|h|>, A, C, p^2 E, smallest |h|) of any segment; p^2 E has a limit where p vanishes.
 

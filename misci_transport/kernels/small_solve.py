@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
+from ..numba_cache import kernel
 
 # Smallest pivot of a (nearly unit) matrix that is solved without pivoting, relative to its row.
 SMALLEST_PIVOT = 1.0e-6
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve_dense(matrix, vector, n):
     """Solve matrix x = vector in place (Gauss, partial pivoting); False if a pivot is below 1e-15 of its column."""
     for column in range(n):
@@ -46,7 +46,7 @@ def solve_dense(matrix, vector, n):
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve_pairs(matrix, right, n):
     """Solve matrix u = right for the two columns of right (n, 2) in place, without pivoting; False if nearly singular.
 
@@ -74,7 +74,7 @@ def solve_pairs(matrix, right, n):
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve_many(matrix, right, factor):
     """Solve matrix x = right in place for every entry of matrix[row, column, entry], right[row, entry].
 

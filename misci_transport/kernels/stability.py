@@ -19,8 +19,8 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from ..numba_cache import kernel
 from .adiabaticity import ray_field
 from .hermitian import eigen_batch
 
@@ -28,7 +28,7 @@ from .hermitian import eigen_batch
 POINTS = 32
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def level_modes(populations, velocity, number_weight, vacuum, field, n_flavors, gap, difference, real, imag):
     """Modes of one cell: gap h_k - h_l < 0, difference +-N_g (n_k - n_l), and <k|T_a|l> = real + i imag, for k < l.
 
@@ -91,7 +91,7 @@ def level_modes(populations, velocity, number_weight, vacuum, field, n_flavors, 
                     pair += 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def axial_vertex(weight_0, weight_1, direction_cosine, vertex):
     """Vertex (direction, 2, 2) = (w_0, w_1) (1, -mu): perturbations of D_0 and D_1."""
     for m in range(direction_cosine.size):
@@ -101,14 +101,14 @@ def axial_vertex(weight_0, weight_1, direction_cosine, vertex):
         vertex[m, 1, 1] = -direction_cosine[m] * weight_1[m]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def transverse_vertex(weight_0, direction_cosine, vertex):
     """Vertex (direction, 1, 1) = -w_0 (1 - mu^2)/2: perturbations of the flux across the radius."""
     for m in range(direction_cosine.size):
         vertex[m, 0, 0] = -0.5 * weight_0[m] * (1.0 - direction_cosine[m] ** 2)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def sphere_vertex(weight_0, velocity, vertex):
     """Vertex (direction, 4, 4) = w_0 (1, v) (1, -v): perturbations of D_0 and of the vector D_1; v (direction, 3)."""
     for m in range(velocity.shape[0]):
@@ -119,7 +119,7 @@ def sphere_vertex(weight_0, velocity, vertex):
                 vertex[m, l, k] = -left * velocity[m, k - 1]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mode_products(real, imag, even, odd):
     """Even (..., d (d + 1)/2) = Re(V_b V_a^*), a <= b, and odd (..., d (d - 1)/2) = Im(V_b V_a^*), a < b.
 
@@ -138,7 +138,7 @@ def mode_products(real, imag, even, odd):
                     skew += 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def response_factors(offset, center, shift, gap, difference, plus, minus):
     """k_kl + k_lk into plus and k_kl - k_lk into minus, (4 point, mode): real, imaginary part, and d/dsigma of both.
 
@@ -174,7 +174,7 @@ def response_factors(offset, center, shift, gap, difference, plus, minus):
             minus[3 * count + point, mode] = p * (ci + di)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def stability_matrix(offset, center, shift, gap, difference, even, odd, vertex, strength, matrix, slope):
     """M(sigma, K) and dM/dsigma at sigma = center + offset, off all poles, into matrix and slope.
 

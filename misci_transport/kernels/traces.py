@@ -8,10 +8,11 @@ have a single row instead, for all cells.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..numba_cache import kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def trace(carried, diagonal, out):
     """out[cell, direction, species, group] = sum of carried[..., c] over the components c in ``diagonal``."""
     cells, directions, species, groups = out.shape
@@ -24,7 +25,7 @@ def trace(carried, diagonal, out):
                     out[i, m, s, g] = row[g, x] + row[g, y] + row[g, z]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def content(carried, diagonal, weight_0, number, energy, out):
     """out[cell, 3]: energy, neutrinos and antineutrinos per volume of carried[cell, direction, species, group, c].
 
@@ -43,7 +44,7 @@ def content(carried, diagonal, weight_0, number, energy, out):
         _weigh(mean, components, diagonal, number, energy, out[i])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _weigh(mean, components, diagonal, number, energy, out):
     """out[:3] = energy, neutrinos and antineutrinos of mean[entry], entries in the order species, group, component."""
     x, y, z = diagonal[0], diagonal[1], diagonal[2]
@@ -58,7 +59,7 @@ def _weigh(mean, components, diagonal, number, energy, out):
             e += components
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def difference_moments(after, before, diagonal, weight, number, energy, out):
     """out[cell, 3 + axes]: `content` of after - before, and its energy weighted with w_d for every axis d.
 
@@ -95,7 +96,7 @@ def difference_moments(after, before, diagonal, weight, number, energy, out):
             out[i, 2 + order] = forward[0]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def trace_moments(trace_values, weight, number, energy, out):
     """Sums of trace_values[cell, direction, species, group] into out[cell, 3 + axes].
 
@@ -126,7 +127,7 @@ def trace_moments(trace_values, weight, number, energy, out):
                 out[i, 2 + order] += np.dot(energy, sums[order])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def level_densities(populations, weight, number, out):
     """out[cell, species, level] = sum_m weight sum_g number n_k."""
     cells, directions, species, groups, levels = populations.shape
@@ -140,7 +141,7 @@ def level_densities(populations, weight, number, out):
                         out[i, s, k] += w * populations[i, m, s, g, k]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def clip_occupations(populations, weight_0, number, energy, held, added):
     """Clip populations[cell, direction, species, group, level] (contiguous) to [0, 1] in place.
 
