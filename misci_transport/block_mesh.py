@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import ConfigurationError, UnphysicalInputError
+from .fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 
 GEOMETRIES = ("cartesian", "spherical")
 AXES = {"cartesian": ("x", "y", "z"), "spherical": ("r", "theta", "phi")}
+AXIS_UNITS = {"cartesian": ("cm", "cm", "cm"), "spherical": ("cm", "rad", "rad")}
 
 #: Relative: 2 pi as a difference of two azimuths is a round-off away from 2 pi.
 _ROUND_OFF = 1.0e-12
+
+
+def numbers_at(shape: Sequence[int], positions: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Global numbers of the cells at all combinations of positions along the axes, axis 0 fastest."""
+    i, j, k = (np.asarray(p, dtype=np.int64) for p in positions)
+    n0, n1, _ = shape
+    return (i[None, None, :] + n0 * (j[None, :, None] + n1 * k[:, None, None])).ravel()
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,13 @@ class BlockMesh:
         if axis == 1:
             return _outer(_squares(x), _sine(_of_side(y, side)), np.diff(z))
         return _outer(_squares(x), np.diff(y), np.ones(z.size - 1))
+
+    def face_fields(self) -> list[Field]:
+        """Faces along each axis, as files hold them."""
+        return [
+            Field(f"mesh/{name}_face", face, (f"{name}_face",), unit, f"cell faces along {name}", "global")
+            for name, unit, face in zip(AXES[self.geometry], AXIS_UNITS[self.geometry], self.faces, strict=True)
+        ]
 
     @property
     def area_ratio(self) -> NDArray[np.float64]:

@@ -18,11 +18,10 @@ from typing import Any
 
 from . import numba_cache
 from ._version import __version__
+from .parallel.launcher import environment_of_a_child
 
 PROBE_SECONDS = 60.0
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
-# With these a child process would take itself for a rank of its parent's job.
-_RANK_PREFIXES = ("OMPI_COMM_WORLD_", "OMPI_MCA_ess", "OMPI_MCA_orte_", "OMPI_MCA_pmix", "PMIX_", "PMI_", "HYDI_")
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,11 @@ def _answer(probe: str) -> None:
 
 def _ask(probe: str, **environment: str) -> tuple[dict[str, Any] | None, str]:
     """Answer of a child process, or None and the reason."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(_RANK_PREFIXES)}
     command = [sys.executable, "-c", f"from misci_transport import doctor; doctor._answer({probe!r})"]
     try:
         done = subprocess.run(
             command,
-            env={**clean, **environment},
+            env={**environment_of_a_child(), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -104,15 +104,9 @@ class BlockDomain:
 
     def mesh_fields(self) -> list[Field]:
         """Faces and directions."""
-        angles, mesh = self.phase_space.angles, self.phase_space.mesh
-        names = AXES[mesh.geometry]
-        units = ("cm",) * 3 if mesh.geometry == "cartesian" else ("cm", "rad", "rad")
-        faces = [
-            Field(f"mesh/{name}_face", face, (f"{name}_face",), unit, f"cell faces along {name}", "global")
-            for name, unit, face in zip(names, units, mesh.faces, strict=True)
-        ]
+        angles = self.phase_space.angles
         return [
-            *faces,
+            *self.phase_space.mesh.face_fields(),
             Field("angles/direction", angles.direction, ("direction", "axis"), "1", "unit vectors", "global"),
             Field("angles/weight", angles.weight, ("direction",), "1", "integral(dOmega)/2 pi", "global"),
         ]

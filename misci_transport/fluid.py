@@ -31,6 +31,8 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "energy_by_electron_fraction": (-1.0e60, 1.0e60, True),
 }
 
+_FRACTIONS = ("neutron_fraction", "proton_fraction", "alpha_fraction", "heavy_fraction")
+
 
 @dataclass
 class Fluid:
@@ -107,6 +109,27 @@ class Fluid:
                     f"fluid field {field.name} in cell {global_number(numbers, cell)} is {values[cell].tolist()!r}; "
                     f"accepted: {bracket}{low:g}, {high:g}]"
                 )
+
+    def check_fractions(self, numbers: NDArray[np.int64] | None = None, begin: str = "") -> None:
+        """Check that the mass fractions of a composition add up to 1 within 0.01, as files have them.
+
+        ``numbers``: global numbers of the cells, None: they are the whole mesh; ``begin``: of the message.
+
+        Raises
+        ------
+        UnphysicalInputError
+            Naming the cell and the sum.
+        """
+        if not self.has_composition:
+            return
+        total = np.sum([getattr(self, name) for name in _FRACTIONS], axis=0)
+        off = np.abs(total - 1.0)
+        if not (off < 1.0e-2).all():
+            cell = int(np.argmax(off))
+            raise UnphysicalInputError(
+                f"{begin}mass fractions in cell {global_number(numbers, cell)} add up to {total[cell]:.6g}; "
+                "accepted: 1 within 0.01"
+            )
 
     def equals(self, other: Fluid) -> bool:
         """Whether all fields hold the same values."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import OutputError
+from .io.formats import adapter_names, adapter_reader
 from .io.hdf5 import import_h5py
 from .io.profiles import ENTRY_POINTS, find_reader
 from .io.read import is_hdf5, kind_of, open_output
 from .io.snapshots import ENTRY_POINTS as SNAPSHOTS
-from .io.snapshots import SnapshotFile, find_snapshot_reader
+from .io.snapshots import SnapshotFile
 from .profile import describe
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     reader = find_reader(path)
     if reader is not None:
         return {"file": str(path), **describe(reader(path))}
-    snapshot = find_snapshot_reader(path)
+    snapshot = adapter_reader(SNAPSHOTS, path)
     if snapshot is not None:
         return {"file": str(path), "format": "block snapshot of another code", **snapshot(path).describe()}
     if is_hdf5(path) and kind_of(path) == "snapshot":
         return {"file": str(path), "format": "misci_transport snapshot", **SnapshotFile(path).whole().describe()}
     if is_hdf5(path):
         return {"file": str(path), **_own(path)}
-    adapters = sorted(point.name for group in (ENTRY_POINTS, SNAPSHOTS) for point in entry_points(group=group))
+    adapters = sorted([*adapter_names(ENTRY_POINTS), *adapter_names(SNAPSHOTS)])
     known = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *adapters])
     raise OutputError(f"{path}: format not recognized; accepted: {known}")
 

@@ -135,13 +135,7 @@ class Profile:
         if self.fluid.size != self.size:
             raise ProfileError(f"profile has {self.fluid.size} cells of matter on {self.size} cells of mesh")
         self.fluid.validate()
-        if self.fluid.has_composition:
-            total = np.sum([getattr(self.fluid, name) for name in _COMPOSITION[:4]], axis=0)
-            if not (np.abs(total - 1.0) < 1e-2).all():
-                cell = int(np.argmax(np.abs(total - 1.0)))
-                raise UnphysicalInputError(
-                    f"mass fractions in cell {cell} add up to {total[cell]:.6g}; accepted: 1 within 0.01"
-                )
+        self.fluid.check_fractions()
         for name in ("lapse", "metric_gamma"):
             value = getattr(self, name)
             if value is None:

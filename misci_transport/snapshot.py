@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .block_mesh import AXES, BlockMesh
+from .block_mesh import AXES, AXIS_UNITS, BlockMesh, numbers_at
 from .constants import SOLAR_MASS
 from .errors import ConfigurationError, MisciError, ProfileError, UnphysicalInputError
 from .fluid import Fluid
@@ -34,7 +34,6 @@ UNITS = {
     "heat_capacity": "erg/cm^3/MeV",
     "energy_by_electron_fraction": "erg/cm^3",
 }
-_FRACTIONS = ("neutron_fraction", "proton_fraction", "alpha_fraction", "heavy_fraction")
 #: What is per volume; a cell's mean of anything else is by mass.
 _BY_VOLUME = ("mass_density", "heat_capacity", "energy_by_electron_fraction")
 
@@ -103,10 +102,11 @@ class BlockSnapshot:
                     "minimum": float(values.min()),
                     "maximum": float(values.max()),
                 }
-        units = ("cm",) * 3 if mesh.geometry == "cartesian" else ("cm", "rad", "rad")
         axes = {
             f"{name} [{unit}]": {"cells": n, "from": float(face[0]), "to": float(face[-1])}
-            for name, unit, n, face in zip(AXES[mesh.geometry], units, mesh.shape, mesh.faces, strict=True)
+            for name, unit, n, face in zip(
+                AXES[mesh.geometry], AXIS_UNITS[mesh.geometry], mesh.shape, mesh.faces, strict=True
+            )
         }
         return {
             "title": self.title,
@@ -212,10 +212,7 @@ class Selection:
 def numbers_of(mesh: BlockMesh, part: Part) -> NDArray[np.int64]:
     """Global numbers of a box of cells, axis 0 fastest."""
     ranges = [np.arange(*piece.indices(n)) for piece, n in zip(part, mesh.shape[::-1], strict=True)]
-    slow, middle, fast = np.meshgrid(*ranges, indexing="ij")
-    n0, n1, _ = mesh.shape
-    numbers: NDArray[np.int64] = (fast + n0 * (middle + n1 * slow)).ravel().astype(np.int64)
-    return numbers
+    return numbers_at(mesh.shape, ranges[::-1])
 
 
 def check_matter(fluid: Fluid, numbers: NDArray[np.int64] | None = None, where: str = "") -> None:
@@ -235,12 +232,4 @@ def check_matter(fluid: Fluid, numbers: NDArray[np.int64] | None = None, where: 
         raise UnphysicalInputError(
             f"{begin}fluid velocity has shape {fluid.velocity.shape}; accepted: {(fluid.size, 3)}, along the axes"
         )
-    if fluid.has_composition:
-        total = np.sum([getattr(fluid, name) for name in _FRACTIONS], axis=0)
-        off = np.abs(total - 1.0)
-        if off.size and off.max() >= 1.0e-2:
-            cell = int(np.argmax(off))
-            number = cell if numbers is None else int(numbers[cell])
-            raise UnphysicalInputError(
-                f"{begin}mass fractions in cell {number} add up to {total[cell]:.6g}; accepted: 1 within 0.01"
-            )
+    fluid.check_fractions(numbers, begin)

@@ -16,6 +16,7 @@ from misci_transport.fields import Field
 from misci_transport.fluid import Fluid
 from misci_transport.inspect_file import describe_file
 from misci_transport.io.output import write_fields
+from misci_transport.parallel.launcher import environment_of_a_child
 from misci_transport.profile import Profile
 
 #: the warning is of Debian's h5py 3.7 on numpy 1.26
@@ -195,8 +196,7 @@ def mpirun(ranks, *command):
     """Start a command on several ranks, whatever this process was started by."""
     launcher = shutil.which("mpirun")
     assert launcher is not None, "mpirun is part of the set-up"
-    ours = ("OMPI_COMM_WORLD_", "OMPI_MCA_ess", "OMPI_MCA_orte", "OMPI_MCA_pmix", "PMIX_", "PMI_", "HYDI_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    environment = environment_of_a_child()
     environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     environment |= {"OMPI_MCA_rmaps_base_oversubscribe": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(

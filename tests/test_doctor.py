@@ -125,6 +125,6 @@ def test_report_starts_no_mpi_here():
         "import sys; from misci_transport import doctor; doctor.report(); "
         "print('mpi4py.MPI' in sys.modules, 'petsc4py.PETSc' in sys.modules)"
     )
-    environment = {key: value for key, value in doctor.os.environ.items() if not key.startswith(doctor._RANK_PREFIXES)}
+    environment = doctor.environment_of_a_child()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

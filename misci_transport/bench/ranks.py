@@ -15,22 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..parallel.launcher import environment_of_a_child
 from .blocks import box, box_cost, triad
 from .figure import Figure
 from .star import benchmark_profile
 
 CELLS_A_RANK = 32
-#: What a process of an MPI launcher, or one that has started MPI alone, hands down and a launcher below must not see.
-_INHERITED = (
-    "OMPI_COMM_WORLD_",
-    "OMPI_APP_",
-    "OMPI_UNIVERSE_",
-    "PMIX_",
-    "PMI_",
-    "ORTE_",
-    "OMPI_MCA_ess",
-    "OMPI_MCA_orte",
-)
 
 
 def rank_figures(path: Path | None, repeat: int) -> list[Figure]:
@@ -52,8 +42,7 @@ def rank_figures(path: Path | None, repeat: int) -> list[Figure]:
 
 
 def _measured(command: list[str]) -> dict[str, float]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(_INHERITED)}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment_of_a_child())
     result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return result
 

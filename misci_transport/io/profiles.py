@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProfileError
 from ..profile import Profile, is_table
+from .formats import adapter_names, adapter_reader
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +31,7 @@ def open_profile(path: str | os.PathLike[str]) -> Profile:
         raise ProfileError(f"{path}: no such file")
     reader = find_reader(path)
     if reader is None:
-        known = ["profile table of misci_transport", *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]
+        known = ["profile table of misci_transport", *adapter_names(ENTRY_POINTS)]
         raise ProfileError(f"{path}: format not recognized; accepted: {', '.join(known)}")
     profile = reader(path)
     assert isinstance(profile, Profile)
@@ -40,10 +40,4 @@ def open_profile(path: str | os.PathLike[str]) -> Profile:
 
 def find_reader(path: Path) -> Any:
     """The function that reads this file, or None."""
-    if is_table(path):
-        return Profile.read_table
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        adapter = point.load()
-        if adapter.sniff(path):
-            return adapter.read
-    return None
+    return Profile.read_table if is_table(path) else adapter_reader(ENTRY_POINTS, path)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..block_mesh import AXES, GEOMETRIES, BlockMesh
+from ..block_mesh import AXES, AXIS_UNITS, GEOMETRIES, BlockMesh
 from ..constants import KELVIN_PER_MEV, SPEED_OF_LIGHT
 from ..errors import MisciError, ProfileError
 from ..fields import Field
 from ..fluid import Fluid
 from ..snapshot import UNITS, BlockSnapshot, check_matter, numbers_of
+from .formats import adapter_names, adapter_reader
 from .output import write_fields
 from .read import is_hdf5, open_snapshot_file
 
@@ -83,9 +83,8 @@ class SnapshotFile:
         if geometry not in GEOMETRIES:
             raise ProfileError(f"{self.path}: attribute geometry is {geometry!r}; accepted: {' or '.join(GEOMETRIES)}")
         faces = []
-        for axis, name in enumerate(AXES[geometry]):
+        for name, unit in zip(AXES[geometry], AXIS_UNITS[geometry], strict=True):
             key = f"mesh/{name}_face"
-            unit = "cm" if geometry == "cartesian" or axis == 0 else "rad"
             faces.append(reader.array(key).astype(np.float64) * self._factor(reader, key, unit))
         try:
             return BlockMesh(geometry, (faces[0], faces[1], faces[2]))
@@ -138,24 +137,15 @@ def open_snapshot(path: str | os.PathLike[str]) -> SnapshotSource:
     path = Path(path)
     if not path.is_file():
         raise ProfileError(f"{path}: no such file")
-    reader = find_snapshot_reader(path)
+    reader = adapter_reader(ENTRY_POINTS, path)
     if reader is not None:
         snapshot = reader(path)
         assert isinstance(snapshot, BlockSnapshot)
         return snapshot
     if is_hdf5(path):
         return SnapshotFile(path)
-    known = ", ".join(["snapshot of misci_transport", *sorted(p.name for p in entry_points(group=ENTRY_POINTS))])
+    known = ", ".join(["snapshot of misci_transport", *adapter_names(ENTRY_POINTS)])
     raise ProfileError(f"{path}: format not recognized; accepted: {known}")
-
-
-def find_snapshot_reader(path: Path) -> Any:
-    """The function of an adapter that reads this file, or None."""
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        adapter = point.load()
-        if adapter.sniff(path):
-            return adapter.read
-    return None
 
 
 def write_snapshot(path: str | os.PathLike[str], snapshot: BlockSnapshot) -> Path:
@@ -170,12 +160,8 @@ def write_snapshot(path: str | os.PathLike[str], snapshot: BlockSnapshot) -> Pat
     """
     snapshot.validate()
     mesh = snapshot.mesh
-    names = AXES[mesh.geometry]
-    items = []
-    for axis, (name, face) in enumerate(zip(names, mesh.faces, strict=True)):
-        unit = "cm" if mesh.geometry == "cartesian" or axis == 0 else "rad"
-        items.append(Field(f"mesh/{name}_face", face, (f"{name}_face",), unit, f"cell faces along {name}", "global"))
-    cells, axes = mesh.shape[::-1], names[::-1]
+    items = mesh.face_fields()
+    cells, axes = mesh.shape[::-1], AXES[mesh.geometry][::-1]
     for field in fields(snapshot.fluid):
         values: NDArray[np.float64] | None = getattr(snapshot.fluid, field.name)
         if values is not None:

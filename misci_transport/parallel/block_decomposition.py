@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..block_mesh import numbers_at
 from ..errors import ConfigurationError
 from .decomposition import Layout, owners_of
 from .petsc import petsc, world
@@ -317,9 +318,7 @@ class BlockDecomposition:
 
     def _flat(self, positions: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
         """Global numbers of the cells at all combinations of positions along the axes."""
-        i, j, k = (np.asarray(p, dtype=np.int64) for p in positions)
-        n0, n1, _ = self.shape
-        return (i[None, None, :] + n0 * (j[None, :, None] + n1 * k[:, None, None])).ravel()
+        return numbers_at(self.shape, positions)
 
     def _cells_of(self, rank: int) -> NDArray[np.int64]:
         if rank >= len(self._coordinates):

@@ -229,7 +229,7 @@ class SteadySolver:
         for part in _START_PARTS:
             f[:] = base + part * change
             try:
-                self._evaluate(f)
+                self.alignment.align(f, self._moments)
             except ConvergenceError as error:
                 # some cell has no aligned state there (raised on all ranks together): not that far
                 if part == _START_PARTS[-1]:

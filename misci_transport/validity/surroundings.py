@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..block_mesh import AXES
+from ..block_mesh import AXES, AXIS_UNITS
 from ..kernels.traces import level_densities
 from ..parallel.block_decomposition import LAYERS
 from .measures import Adiabaticity, Paths, path_adiabaticity, ray_adiabaticity
@@ -217,8 +217,7 @@ class BlockSurroundings:
         """Where flagged cells lie (collective)."""
         mesh, dec = self.phase_space.mesh, self.decomposition
         at = mesh.centers[dec.cells][flagged]
-        units = ("cm",) * 3 if mesh.geometry == "cartesian" else ("cm", "rad", "rad")
-        names = AXES[mesh.geometry]
+        names, units = AXES[mesh.geometry], AXIS_UNITS[mesh.geometry]
         axes = mesh.resolved or (0,)
         return ", ".join(_range(dec.comm, names[axis], at[:, axis], units[axis]) for axis in axes)
 
