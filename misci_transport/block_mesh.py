@@ -126,46 +126,58 @@ class BlockMesh:
         """(cell of the axis,) midpoints of the coordinate, cm or radians."""
         return 0.5 * (self.faces[axis][1:] + self.faces[axis][:-1])
 
+    def at(self, cells: NDArray[np.int64] | None = None) -> CellGeometry:
+        """Geometry of some cells, by their global numbers, all of them by default."""
+        return CellGeometry(self, cells)
+
+    def volume_at(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(cell,) cm^3 of some cells, by their global numbers."""
+        return self.at(cells).volume
+
     @property
     def centers(self) -> NDArray[np.float64]:
         """(cell, axis) midpoints of the coordinates."""
-        one = [np.ones(n) for n in self.shape]
-        return np.stack(
-            [_outer(*(self.center(axis) if axis == d else one[axis] for axis in range(3))) for d in range(3)], axis=1
-        )
+        return self.at().centers
 
     def width(self, axis: int) -> NDArray[np.float64]:
-        """(cell,) physical width along an axis: dx, or dr, r dtheta, r sin theta dphi at the midpoint, cm."""
-        step = [np.diff(face) if d == axis else np.ones(face.size - 1) for d, face in enumerate(self.faces)]
-        if self.geometry == "spherical" and axis > 0:
-            step[0] = self.center(0)
-            if axis == 2:
-                step[1] = _sine(self.center(1))
-        return _outer(*step)
+        """(cell,) physical width along an axis, cm."""
+        return self.at().width(axis)
 
     @property
     def widths(self) -> NDArray[np.float64]:
         """(cell, axis) physical widths, cm."""
-        return np.stack([self.width(axis) for axis in range(3)], axis=1)
+        return self.at().widths
 
     @property
     def volume(self) -> NDArray[np.float64]:
         """(cell,) cm^3, over the whole solid angle of the cell (no 4 pi is left out)."""
-        x, y, z = self.faces
-        if self.geometry == "cartesian":
-            return _outer(np.diff(x), np.diff(y), np.diff(z))
-        return _outer(_cubes(x), _cosines(y), np.diff(z))
+        return self.at().volume
 
     def face_area(self, axis: int, side: int) -> NDArray[np.float64]:
         """(cell,) area of each cell's low (side 0) or high (side 1) face of an axis, cm^2."""
+        return self.at().face_area(axis, side)
+
+    def largest_area(self, axis: int, side: int, *, end: bool = False) -> float:
+        """Largest area of the cells' low or high faces of an axis, cm^2; with ``end`` of those at this end of it."""
+        x, y, z = self.area_factors(axis, side)
+        largest = [float(factor[-side] if end and d == axis else factor.max()) for d, factor in enumerate((x, y, z))]
+        return largest[2] * largest[1] * largest[0]
+
+    def area_factors(
+        self, axis: int, side: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Factors along the three axes whose product is the area of a cell's face."""
         x, y, z = self.faces
         if self.geometry == "cartesian":
-            return _outer(*(np.ones(n) if d == axis else np.diff(self.faces[d]) for d, n in enumerate(self.shape)))
+            first, second, third = (
+                np.ones(n) if d == axis else np.diff(self.faces[d]) for d, n in enumerate(self.shape)
+            )
+            return first, second, third
         if axis == 0:
-            return _outer(_of_side(x, side) ** 2, _cosines(y), np.diff(z))
+            return _of_side(x, side) ** 2, _cosines(y), np.diff(z)
         if axis == 1:
-            return _outer(_squares(x), _sine(_of_side(y, side)), np.diff(z))
-        return _outer(_squares(x), np.diff(y), np.ones(z.size - 1))
+            return _squares(x), _sine(_of_side(y, side)), np.diff(z)
+        return _squares(x), np.diff(y), np.ones(z.size - 1)
 
     def face_fields(self) -> list[Field]:
         """Faces along each axis, as files hold them."""
@@ -173,45 +185,6 @@ class BlockMesh:
             Field(f"mesh/{name}_face", face, (f"{name}_face",), unit, f"cell faces along {name}", "global")
             for name, unit, face in zip(AXES[self.geometry], AXIS_UNITS[self.geometry], self.faces, strict=True)
         ]
-
-    @property
-    def area_ratio(self) -> NDArray[np.float64]:
-        """(cell, axis, side) A_face/V, cm^-1; Cartesian: 1/dx. Side 0 is the low face, 1 the high one.
-
-        Factors that area and volume share are left out, so that cells that differ only in them agree bit for bit.
-        """
-        x, y, z = self.faces
-        one = [np.ones(n) for n in self.shape]
-        ratio = np.empty((self.size, 3, 2))
-        for side in range(2):
-            if self.geometry == "cartesian":
-                for axis, face in enumerate(self.faces):
-                    ratio[:, axis, side] = _outer(*(1.0 / np.diff(face) if d == axis else one[d] for d in range(3)))
-            else:
-                wedge = _squares(x) / _cubes(x)
-                ratio[:, 0, side] = _outer(_of_side(x, side) ** 2 / _cubes(x), one[1], one[2])
-                ratio[:, 1, side] = _outer(wedge, _sine(_of_side(y, side)) / _cosines(y), one[2])
-                ratio[:, 2, side] = _outer(wedge, np.diff(y) / _cosines(y), 1.0 / np.diff(z))
-        return ratio
-
-    @property
-    def curvature(self) -> NDArray[np.float64]:
-        """(cell, 2) (A_r,out - A_r,in)/V and (A_theta,high - A_theta,low)/V, cm^-1; zero in Cartesian coordinates.
-
-        These drive the angular redistribution. Differences are factored, so that thin cells keep relative accuracy:
-        3 (r_1 + r_2)/(r_1^2 + r_1 r_2 + r_2^2), and half of it times cot of the mean theta.
-        """
-        curvature = np.zeros((self.size, 2))
-        if self.geometry == "spherical":
-            x, y, z = self.faces
-            inner, outer = x[:-1], x[1:]
-            bend = 3.0 * (inner + outer) / (inner**2 + inner * outer + outer**2)
-            middle = self.center(1)
-            # cos as a sine, which is zero at the equator
-            cotangent = np.sin(0.5 * pi - middle) / _sine(middle)
-            curvature[:, 0] = _outer(bend, np.ones(y.size - 1), np.ones(z.size - 1))
-            curvature[:, 1] = _outer(0.5 * bend, cotangent, np.ones(z.size - 1))
-        return curvature
 
     @classmethod
     def from_edges(
@@ -253,12 +226,6 @@ class BlockMesh:
         return cls(geometry, (x, y, z))
 
 
-def _outer(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products of the three axes' factors, flattened with axis 0 fastest."""
-    product: NDArray[np.float64] = z[:, None, None] * y[None, :, None] * x[None, None, :]
-    return product.ravel()
-
-
 def _of_side(face: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     return face[1:] if side else face[:-1]
 
@@ -284,3 +251,111 @@ def _sine(theta: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sine of a polar angle; zero at pi, and the same at equal distances from the two poles."""
     sine: NDArray[np.float64] = np.sin(np.where(theta > 0.5 * pi, pi - theta, theta))
     return sine
+
+
+class CellGeometry:
+    """Centres, widths, volumes and faces of some cells of a block mesh, or of all: products of three factors each.
+
+    A rank of a large run asks for its own cells only; a cell's numbers have the same bits whoever asks.
+
+    Parameters
+    ----------
+    mesh
+        The self.mesh.
+    cells
+        (cell,) global numbers; None: all cells.
+    """
+
+    def __init__(self, mesh: BlockMesh, cells: NDArray[np.int64] | None = None) -> None:
+        self.mesh = mesh
+        self.size = mesh.size if cells is None else int(cells.size)
+        self._positions = None if cells is None else np.unravel_index(cells, mesh.shape[::-1])[::-1]
+
+    def _product(self, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(cell,) products of the three axes' factors."""
+        product: NDArray[np.float64]
+        if self._positions is None:
+            product = z[:, None, None] * y[None, :, None] * x[None, None, :]
+            return product.ravel()
+        i, j, k = self._positions
+        product = z[k] * y[j] * x[i]
+        return product
+
+    @property
+    def centers(self) -> NDArray[np.float64]:
+        """(cell, axis) midpoints of the coordinates."""
+        one = [np.ones(n) for n in self.mesh.shape]
+        return np.stack(
+            [
+                self._product(*(self.mesh.center(axis) if axis == d else one[axis] for axis in range(3)))
+                for d in range(3)
+            ],
+            axis=1,
+        )
+
+    def width(self, axis: int) -> NDArray[np.float64]:
+        """(cell,) physical width along an axis: dx, or dr, r dtheta, r sin theta dphi at the midpoint, cm."""
+        step = [np.diff(face) if d == axis else np.ones(face.size - 1) for d, face in enumerate(self.mesh.faces)]
+        if self.mesh.geometry == "spherical" and axis > 0:
+            step[0] = self.mesh.center(0)
+            if axis == 2:
+                step[1] = _sine(self.mesh.center(1))
+        return self._product(*step)
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """(cell, axis) physical widths, cm."""
+        return np.stack([self.width(axis) for axis in range(3)], axis=1)
+
+    @property
+    def volume(self) -> NDArray[np.float64]:
+        """(cell,) cm^3, over the whole solid angle of the cell (no 4 pi is left out)."""
+        x, y, z = self.mesh.faces
+        if self.mesh.geometry == "cartesian":
+            return self._product(np.diff(x), np.diff(y), np.diff(z))
+        return self._product(_cubes(x), _cosines(y), np.diff(z))
+
+    def face_area(self, axis: int, side: int) -> NDArray[np.float64]:
+        """(cell,) area of each cell's low (side 0) or high (side 1) face of an axis, cm^2."""
+        return self._product(*self.mesh.area_factors(axis, side))
+
+    @property
+    def area_ratio(self) -> NDArray[np.float64]:
+        """(cell, axis, side) A_face/V, cm^-1; Cartesian: 1/dx. Side 0 is the low face, 1 the high one.
+
+        Factors that area and volume share are left out, so that cells that differ only in them agree bit for bit.
+        """
+        x, y, z = self.mesh.faces
+        one = [np.ones(n) for n in self.mesh.shape]
+        ratio = np.empty((self.size, 3, 2))
+        for side in range(2):
+            if self.mesh.geometry == "cartesian":
+                for axis, face in enumerate(self.mesh.faces):
+                    ratio[:, axis, side] = self._product(
+                        *(1.0 / np.diff(face) if d == axis else one[d] for d in range(3))
+                    )
+            else:
+                wedge = _squares(x) / _cubes(x)
+                ratio[:, 0, side] = self._product(_of_side(x, side) ** 2 / _cubes(x), one[1], one[2])
+                ratio[:, 1, side] = self._product(wedge, _sine(_of_side(y, side)) / _cosines(y), one[2])
+                ratio[:, 2, side] = self._product(wedge, np.diff(y) / _cosines(y), 1.0 / np.diff(z))
+        return ratio
+
+    @property
+    def curvature(self) -> NDArray[np.float64]:
+        """(cell, 2) (A_r,out - A_r,in)/V and (A_theta,high - A_theta,low)/V, cm^-1; zero in Cartesian coordinates.
+
+        These drive the angular redistribution. Differences are factored, so that thin cells keep relative accuracy:
+        3 (r_1 + r_2)/(r_1^2 + r_1 r_2 + r_2^2), and half of it times cot of the mean theta.
+        """
+        curvature = np.zeros((self.size, 2))
+        if self.mesh.geometry == "spherical":
+            x, y, z = self.mesh.faces
+            inner, outer = x[:-1], x[1:]
+            bend = 3.0 * (inner + outer) / (inner**2 + inner * outer + outer**2)
+            middle = self.mesh.center(1)
+            # cos as a sine, which is zero at the equator
+            cotangent = np.sin(0.5 * pi - middle) / _sine(middle)
+            curvature[:, 0] = self._product(bend, np.ones(y.size - 1), np.ones(z.size - 1))
+            curvature[:, 1] = self._product(0.5 * bend, cotangent, np.ones(z.size - 1))
+        return curvature

@@ -72,6 +72,10 @@ class RadialMesh:
         # the factored form keeps relative accuracy in thin shells
         return (outer - inner) * (outer**2 + outer * inner + inner**2) / 3.0
 
+    def volume_at(self, cells: slice | NDArray[np.int64]) -> NDArray[np.float64]:
+        """(cell,) volume of some cells."""
+        return self.volume[cells]
+
     @property
     def face_area(self) -> NDArray[np.float64]:
         """(cell + 1,) r^2 in cm^2, or 1."""

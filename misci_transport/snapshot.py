@@ -186,7 +186,7 @@ class Selection:
         matter = self.source.part(fine)
         if self.factors == (1, 1, 1):
             return matter
-        volume = self.fine.volume[numbers_of(self.fine, fine)]
+        volume = self.fine.volume_at(numbers_of(self.fine, fine))
         shape = [(stop - start, factor) for (start, stop, _), factor in zip(bounds, (f2, f1, f0), strict=True)]
         split = [n for pair in shape for n in pair]
 

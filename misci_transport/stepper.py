@@ -169,7 +169,7 @@ class Stepper:
         self.scheme = scheme
         self.second_order = second_order
         self.exchange = Exchange(phase_space, cells)
-        self.cell_volume = phase_space.mesh.volume[cells]
+        self.cell_volume = phase_space.mesh.volume_at(cells)
         self.response: FluidResponse | None = None  #: of the matter within a step
         self.frame_terms: FrameTerms | BlockFrame | None = None  #: shifts by moving matter and gravity
         self._scratch: list[NDArray[np.float64]] = []

@@ -42,6 +42,22 @@ def in_three(mesh, array):
     return array.reshape(*mesh.shape[::-1], *array.shape[1:])
 
 
+@given(spherical(), st.data())
+def test_some_cells_have_the_bits_of_the_whole(mesh, data):
+    some = np.array(data.draw(st.lists(st.integers(0, mesh.size - 1), min_size=1, max_size=8)))
+    part, whole = mesh.at(some), mesh.at()
+    for name in ("volume", "centers", "widths", "area_ratio", "curvature"):
+        assert (getattr(part, name) == getattr(whole, name)[some]).all(), name
+    for axis in range(3):
+        for side in range(2):
+            area = whole.face_area(axis, side)
+            assert (part.face_area(axis, side) == area[some]).all()
+            assert mesh.largest_area(axis, side) == area.max()
+            ends = in_three(mesh, area).swapaxes(0, 2 - axis)[-side]
+            assert mesh.largest_area(axis, side, end=True) == ends.max()
+    assert (mesh.volume_at(some) == mesh.volume[some]).all()
+
+
 @given(spherical())
 def test_volumes_and_faces_add_up(mesh):
     r, theta, phi = mesh.faces
@@ -62,7 +78,7 @@ def test_volumes_and_faces_add_up(mesh):
 
 @given(spherical())
 def test_ratios_are_areas_over_volumes(mesh):
-    ratio, curvature = mesh.area_ratio, mesh.curvature
+    ratio, curvature = mesh.at().area_ratio, mesh.at().curvature
     assert ratio.shape == (mesh.size, 3, 2)
     for axis in range(3):
         for side in range(2):
@@ -126,9 +142,9 @@ def test_the_sphere_of_one_dimension():
     assert mesh.resolved == (0,)
     np.testing.assert_allclose(mesh.volume, 4.0 * pi / 3.0 * np.array([1.0, 26.0]), rtol=1e-15)
     np.testing.assert_allclose(mesh.face_area(0, 1), 4.0 * pi * np.array([1.0, 9.0]), rtol=1e-15)
-    np.testing.assert_allclose(mesh.curvature[:, 0], [3.0, 24.0 / 26.0], rtol=1e-15)
-    assert (mesh.curvature[:, 1] == 0.0).all()
-    assert (mesh.area_ratio[:, 1] == 0.0).all()
+    np.testing.assert_allclose(mesh.at().curvature[:, 0], [3.0, 24.0 / 26.0], rtol=1e-15)
+    assert (mesh.at().curvature[:, 1] == 0.0).all()
+    assert (mesh.at().area_ratio[:, 1] == 0.0).all()
     assert mesh.full_turn
 
 
@@ -142,20 +158,20 @@ def test_thin_cells_keep_relative_accuracy():
     polar = np.sin(theta + 0.5 * e) * step
     assert mesh.volume[0] == pytest.approx(float(thin) * polar * 2.0 * pi, rel=1e-15)
     area = float((Fraction(r) + Fraction(d)) ** 2 - Fraction(r) ** 2)
-    assert mesh.curvature[0, 0] == pytest.approx(area / float(thin), rel=1e-15)
+    assert mesh.at().curvature[0, 0] == pytest.approx(area / float(thin), rel=1e-15)
     half = float(Fraction(d) * (Fraction(r) + Fraction(d) / 2))
-    assert mesh.curvature[0, 1] == pytest.approx(half / float(thin) / np.tan(theta + 0.5 * e), rel=1e-15)
-    assert mesh.area_ratio[0, 1, 1] == pytest.approx(half * np.sin(theta + e) / (float(thin) * polar), rel=1e-15)
+    assert mesh.at().curvature[0, 1] == pytest.approx(half / float(thin) / np.tan(theta + 0.5 * e), rel=1e-15)
+    assert mesh.at().area_ratio[0, 1, 1] == pytest.approx(half * np.sin(theta + e) / (float(thin) * polar), rel=1e-15)
 
 
 def test_the_two_hemispheres_are_alike():
     mesh = BlockMesh.from_edges([1.0, 2.0, 4.0], [0.0, 0.5, 0.5 * pi, pi - 0.5, pi], geometry="spherical")
-    volume, curvature = in_three(mesh, mesh.volume), in_three(mesh, mesh.curvature)
+    volume, curvature = in_three(mesh, mesh.volume), in_three(mesh, mesh.at().curvature)
     np.testing.assert_allclose(volume, volume[:, ::-1], rtol=1e-15)
     np.testing.assert_allclose(curvature[..., 1], -curvature[:, ::-1, :, 1], rtol=1e-14)
     # a cell around the equator has no preference
     around = BlockMesh.from_edges([1.0, 2.0, 4.0], [0.0, 1.0, pi - 1.0, pi], geometry="spherical")
-    assert (in_three(around, around.curvature)[:, 1, :, 1] == 0.0).all()
+    assert (in_three(around, around.at().curvature)[:, 1, :, 1] == 0.0).all()
 
 
 def test_cartesian():
@@ -168,18 +184,18 @@ def test_cartesian():
     np.testing.assert_allclose(mesh.width(2), 2.0)
     np.testing.assert_allclose(mesh.centers[:, 1], [-0.5, -0.5, 0.25, 0.25, 2.25, 2.25])
     np.testing.assert_allclose(mesh.center(0), [0.5, 2.0])
-    np.testing.assert_array_equal(mesh.area_ratio, 1.0 / mesh.widths[:, :, None] * np.ones(2))
+    np.testing.assert_array_equal(mesh.at().area_ratio, 1.0 / mesh.widths[:, :, None] * np.ones(2))
     for axis in range(3):
         np.testing.assert_allclose(mesh.face_area(axis, 1) * mesh.width(axis), mesh.volume)
-    assert (mesh.curvature == 0.0).all()
-    assert mesh.curvature.shape == (6, 2)
+    assert (mesh.at().curvature == 0.0).all()
+    assert mesh.at().curvature.shape == (6, 2)
     assert not mesh.full_turn
 
 
 def test_equal_cells_agree_bit_for_bit():
     """A field that does not depend on an axis stays so, even at cells whose shape differs only there."""
     mesh = BlockMesh.from_edges([0.0, 1.0, 2.7], [0.0, 0.3, 2.0, pi], np.linspace(0.0, 2.0 * pi, 8), "spherical")
-    ratio = in_three(mesh, mesh.area_ratio)
+    ratio = in_three(mesh, mesh.at().area_ratio)
     np.testing.assert_array_equal(ratio[:, :, :, 0], np.broadcast_to(ratio[:1, :1, :, 0], (7, 3, 2, 2)))
     np.testing.assert_array_equal(ratio[:, :, :, 1], np.broadcast_to(ratio[:1, :, :, 1], (7, 3, 2, 2)))
 

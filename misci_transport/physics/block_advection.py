@@ -54,12 +54,12 @@ class BlockAdvection:
         self.threshold = diffusion_threshold
         self.velocity = np.ascontiguousarray(angles.direction)
         self.resolved = np.array([axis in decomposition.resolved for axis in range(3)])
-        self.ratio = np.ascontiguousarray(mesh.area_ratio[cells])
-        self.cell_volume = np.ascontiguousarray(mesh.volume[cells])
+        geometry = mesh.at(cells)
+        self.ratio, self.cell_volume = geometry.area_ratio, geometry.volume
         # what the kernels of collisions expect where no direction turns within an implicit step
         self.volume, self.diamond, self._no_recursion = np.zeros((1, 0)), np.zeros(0), np.zeros((1, 0))
         self._width = np.zeros((decomposition.rows, 3))
-        self._width[: decomposition.size] = mesh.widths[cells]
+        self._width[: decomposition.size] = geometry.widths
         decomposition.exchange(self._width)
         self.sides = np.zeros((3, 2), dtype=np.bool_)
         for axis in decomposition.resolved:
@@ -71,7 +71,7 @@ class BlockAdvection:
         #: explicit part of the first stage in the cells that turn implicitly
         self._unturned = np.zeros((0, angles.size, SPECIES * phase_space.energy.size * LEVELS))
         if self.turns:
-            self.curvature = np.ascontiguousarray(mesh.curvature[cells])
+            self.curvature = geometry.curvature
             self.coefficients = turning_coefficients(self.velocity, angles.weight, angles.azimuths)
         leaving = self._leaving()
         #: fastest loss of a population by moving out of its cell and by turning, (cell,) cm^-1

@@ -78,11 +78,8 @@ class BlockBoundary:
         """
         for axis in mesh.resolved:
             for side in range(2):
-                kind, area = self.kinds[axis][side], mesh.face_area(axis, side)
-                ends = [slice(None)] * 3
-                ends[2 - axis] = slice(0, 1) if side == 0 else slice(-1, None)
-                open_area = area.reshape(mesh.shape[::-1])[tuple(ends)].max()
-                scale = mesh.face_area(axis, 1 - side).max()
+                kind = self.kinds[axis][side]
+                open_area, scale = mesh.largest_area(axis, side, end=True), mesh.largest_area(axis, 1 - side)
                 if kind in ("axis", "centre") and open_area > 1.0e-12 * scale:
                     raise ConfigurationError(
                         f"boundary of axis {axis}, {SIDES[side]} side, is {kind!r} at a face with an area; accepted: "

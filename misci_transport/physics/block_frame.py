@@ -186,10 +186,10 @@ class BlockFrame:
         self.heat = np.repeat((phase_space.number_weight * energy.center)[:, None], 3, axis=1)
         #: fastest loss of a group for a shift of one e-fold per cm
         self._steepness = float((self.cube / np.minimum(energy.weight[1:], energy.weight[:-1])).max())
-        self._ratio = np.ascontiguousarray(self.mesh.area_ratio[decomposition.cells])
-        self._curvature = np.ascontiguousarray(self.mesh.curvature[decomposition.cells])
+        geometry = self.mesh.at(decomposition.cells)
+        self._ratio, self._curvature = geometry.area_ratio, geometry.curvature
         self.ratio, self.curvature = self._ratio, self._curvature  #: with alpha, of proper areas and volumes
-        self.volume = np.ascontiguousarray(self.mesh.volume[decomposition.cells])  #: proper
+        self.volume = geometry.volume  #: proper
         size = decomposition.size
         self.work = np.zeros(size)  #: MeV cm^-3 given to neutrinos since it was set to zero
         self.faces = tuple(np.zeros(shape) for shape in self._face_shapes())  #: beta along its axis
@@ -240,7 +240,7 @@ class BlockFrame:
             # div(beta) of the transport with matter
             along[:, axis] = self.ratio[:, axis, 1] * high[:, axis] - self.ratio[:, axis, 0] * low[:, axis]
             rise = lapse[:, axis, 1, None] * high - lapse[:, axis, 0, None] * low
-            gradient[:, :, axis] = rise / self.mesh.widths[dec.cells][:, axis, None]
+            gradient[:, :, axis] = rise / self.mesh.at(dec.cells).widths[:, axis, None]
             if self.mesh.geometry == "spherical" and axis == 1:
                 # as its part of div(beta) has it
                 step = np.diff(self.mesh.faces[1])[self._position(1)]
@@ -271,7 +271,7 @@ class BlockFrame:
         self.ratio[:, 0] *= gamma[:, None]
         self.curvature = self._curvature * metric.lapse[shell, None]
         self.curvature[:, 0] *= gamma
-        self.volume = self.mesh.volume[self.decomposition.cells] / gamma
+        self.volume = self.mesh.volume_at(self.decomposition.cells) / gamma
         # what keeps an isotropic field at rest
         pull = self.ratio[:, 0, 1] - self.ratio[:, 0, 0] - self.curvature[:, 0]
         return lapse, gamma, pull

@@ -48,7 +48,7 @@ class BlockDiffusion:
         mean, speed = self.weight[0], np.abs(velocity)
         self.leaving = 0.5 * (mean @ speed)
         self.drag = 1.5 * np.einsum("m,md,ma->ad", mean, velocity**2, speed)
-        self.width = phase_space.mesh.widths[decomposition.cells][:, list(decomposition.resolved)]
+        self.width = phase_space.mesh.at(decomposition.cells).widths[:, list(decomposition.resolved)]
         largest = max(decomposition.comm.allgather(float(advection.cell_volume.max(initial=0.0))))
         self.volume = advection.cell_volume[:, None] / largest
         self.ratio = np.zeros((decomposition.rows, 3, 2))

@@ -45,7 +45,7 @@ class BlockProblem:
                 "steps have both"
             )
         self.phase_space, self.decomposition, self.advection = phase_space, decomposition, advection
-        widths = phase_space.mesh.widths[decomposition.cells]
+        widths = phase_space.mesh.at(decomposition.cells).widths
         axes = list(decomposition.resolved)
         self.width: NDArray[np.float64] = widths[:, axes].min(axis=1) if axes else widths.min(axis=1)
         entries = int(np.prod(phase_space.cell_shape[1:]))

@@ -115,7 +115,7 @@ class PhaseSolver:
         self.seed = medium.seed(self.grid.places)
         self.frequency = np.broadcast_to(np.asarray(frequency, dtype=np.float64), (self.charges,))
         made = np.broadcast_to(np.asarray(source, dtype=np.float64), (decomposition.size, self.charges))
-        self.given = self.grid.inflow + mesh.volume[decomposition.cells][:, None] * made
+        self.given = self.grid.inflow + mesh.volume_at(decomposition.cells)[:, None] * made
         self._scale = self._size_of_fluxes()
         self._number()
 

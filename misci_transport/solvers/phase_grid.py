@@ -215,7 +215,7 @@ class PhaseGrid:
             at = [x % n if d == axis else x for d, x in enumerate(there)]
             beyond = (there[axis] < 0) | (there[axis] >= n)
             cells[:, side] = np.where(beyond & (not wraps), -1, self._flat(at))
-        areas = [self.mesh.face_area(axis, side)[self.decomposition.cells] for side in range(2)]
+        areas = [self.mesh.at(self.decomposition.cells).face_area(axis, side) for side in range(2)]
         touching: list[tuple[Any, ...]] = [(local, local, areas[0]), (local, face_of_high, areas[1])]
         return np.stack(coordinate, axis=1), cells, position, touching
 

@@ -261,9 +261,13 @@ class PhaseMarch:
             )
         return _Slab(np.array(phase, dtype=np.float64), self._area(float(self.mesh.faces[0][0]))[:, None] * flux)
 
+    def _numbers(self, layer: int) -> NDArray[np.int64]:
+        """(column,) numbers of the cells of all columns in a layer of axis 0."""
+        return layer + self.mesh.shape[0] * np.arange(self.columns)
+
     def _area(self, x: float) -> NDArray[np.float64]:
         """(column,) area of the columns at a coordinate of axis 0."""
-        area = self.mesh.face_area(0, 1)[:: self.mesh.shape[0]]
+        area = self.mesh.at(self._numbers(0)).face_area(0, 1)
         if self.mesh.geometry == "spherical":
             return np.asarray(area * (x / self.mesh.faces[0][1]) ** 2)
         return area
@@ -403,7 +407,7 @@ class PhaseMarch:
     def _made(self, layer: int, low: float, high: float) -> NDArray[np.float64]:
         """Volume times source of this rank's columns in a step."""
         local = self._local(layer)
-        volume = self.mesh.volume[self.decomposition.cells[local]] * self._share(layer, low, high, 3)
+        volume = self.mesh.volume_at(self.decomposition.cells[local]) * self._share(layer, low, high, 3)
         return np.asarray(volume[:, None] * self.source[local])
 
     def _share(self, layer: int, low: float, high: float, power: int) -> float:
@@ -470,7 +474,7 @@ class PhaseMarch:
         batch.state = batch.closure.solve(batch.state, multiplier, given=1, charge=given)
         self._check(layer, batch)
         flux[self.open[axis][self.mine]] = batch.state.charge[:, 1 + axis]
-        area = self.mesh.face_area(axis, 0)[layer :: self.mesh.shape[0]] * self._share(layer, low, high, 2)
+        area = self.mesh.at(self._numbers(layer)).face_area(axis, 0) * self._share(layer, low, high, 2)
         through = area[:, None] * self._whole(flux)
         above = self.above[axis]
         return np.asarray(np.where((above >= 0)[:, None], through[above], 0.0) - through)

@@ -334,7 +334,7 @@ class ValidityMonitor:
             return {}, []
         comm, total = self.decomposition.comm, self.decomposition.total
         last, numbers, lines = self.last, {}, []
-        volume = self.phase_space.mesh.volume[self.decomposition.cells]
+        volume = self.phase_space.mesh.volume_at(self.decomposition.cells)
         gather = self.decomposition.gather
         for name, words in FLAGS.items():
             if name not in last.flags:

@@ -99,12 +99,13 @@ class BlockSurroundings:
         self.phase_space, self.decomposition = phase_space, decomposition
         mesh, dec = phase_space.mesh, decomposition
         resolved = list(mesh.resolved)
-        self.widths = mesh.widths[dec.cells]
+        self.geometry = mesh.at(dec.cells)
+        self.widths = self.geometry.widths
         smallest = self.widths[:, resolved].min(axis=1, initial=np.inf)
         extent = [float(mesh.faces[axis][-1] - mesh.faces[axis][0]) for axis in resolved or range(3)]
         #: (cell,) cm, what is crossed: the smallest resolved width
         self.width = smallest
-        whole = mesh.centers[dec.cells, 0] if mesh.geometry == "spherical" else max(extent)
+        whole = self.geometry.centers[:, 0] if mesh.geometry == "spherical" else max(extent)
         #: (cell,) cm, on which growth matters: the radius, or the largest extent of a box
         self.size = np.maximum(whole, np.where(np.isfinite(smallest), smallest, 0.0))
         self.paths = self._paths()
@@ -134,7 +135,7 @@ class BlockSurroundings:
                 distance[:, axis, side] = 0.5 * (widths[own, axis] + widths[rows.ravel(), axis])
         polar = np.zeros((0, 3))
         if mesh.geometry == "spherical":
-            radius, theta = mesh.centers[dec.cells, 0], mesh.centers[dec.cells, 1]
+            radius, theta, _ = self.geometry.centers.T
             polar = np.stack([radius, np.cos(theta), np.sin(theta)], axis=1)
         return Paths(neighbour, distance, polar)
 
@@ -216,7 +217,7 @@ class BlockSurroundings:
     def place(self, flagged: NDArray[np.bool_]) -> str:
         """Where flagged cells lie (collective)."""
         mesh, dec = self.phase_space.mesh, self.decomposition
-        at = mesh.centers[dec.cells][flagged]
+        at = self.geometry.centers[flagged]
         names, units = AXES[mesh.geometry], AXIS_UNITS[mesh.geometry]
         axes = mesh.resolved or (0,)
         return ", ".join(_range(dec.comm, names[axis], at[:, axis], units[axis]) for axis in axes)

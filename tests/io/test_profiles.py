@@ -7,7 +7,7 @@ import pytest
 
 from misci_transport.errors import ProfileError
 from misci_transport.fluid import Fluid
-from misci_transport.io import profiles
+from misci_transport.io import formats, profiles
 from misci_transport.profile import Profile
 
 
@@ -25,7 +25,7 @@ def test_own_table_is_read(tmp_path):
 def test_registered_adapter_is_asked(tmp_path, monkeypatch):
     adapter = SimpleNamespace(sniff=lambda path: path.suffix == ".ball", read=lambda path: small())
     point = SimpleNamespace(name="balls", load=lambda: adapter)
-    monkeypatch.setattr(profiles, "entry_points", lambda group: [point])
+    monkeypatch.setattr(formats, "entry_points", lambda group: [point])
     (tmp_path / "x.ball").write_text("1 2 3")
     assert profiles.open_profile(tmp_path / "x.ball").title == "ball"
     (tmp_path / "x.cube").write_text("1 2 3")

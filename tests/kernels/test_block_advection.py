@@ -88,10 +88,10 @@ def test_one_axis_is_the_one_dimensional_kernel(axis, second_order):
     fractions_ = [np.empty((0, 0, 0, 0))] * 3
     fractions_[axis] = b.reshape([cells + 1 if 2 - d == axis else 1 for d in range(3)] + [entries])
     out, flow = np.empty_like(expected), np.zeros((3, 2, directions, entries))
-    flux_divergence(values, row, velocity, mesh.area_ratio, resolved, *fractions_, second_order, out)
+    flux_divergence(values, row, velocity, mesh.at().area_ratio, resolved, *fractions_, second_order, out)
     np.testing.assert_allclose(out, expected, rtol=0.0, atol=2e-15 * np.abs(expected).max())
     sides = np.repeat(resolved[:, None], 2, axis=1)
-    boundary_flow(values, row, velocity, mesh.area_ratio, mesh.volume, sides, *fractions_, second_order, flow)
+    boundary_flow(values, row, velocity, mesh.at().area_ratio, mesh.volume, sides, *fractions_, second_order, flow)
     np.testing.assert_allclose(flow[axis, 0], inner, rtol=1e-14)
     np.testing.assert_allclose(flow[axis, 1], outer, rtol=1e-14)
     assert not np.delete(flow, axis, axis=0).any()
@@ -105,7 +105,7 @@ def test_tiles_do_not_change_a_bit(second_order):
     for width, lines in ((1, 1), (2, 3), (5, 2), (3, 8)):
         out = np.empty((mesh.size, *f.shape[1:]))
         block_advection._tiles(
-            f, row, SOME, mesh.area_ratio, resolved, *b, second_order, block_advection.FORWARD, f, 0.1, out, lower,
+            f, row, SOME, mesh.at().area_ratio, resolved, *b, second_order, block_advection.FORWARD, f, 0.1, out, lower,
             upper, width, lines,
         )  # fmt: skip
         outs.append(out)
@@ -119,7 +119,7 @@ def test_boxes_that_cover_the_block_are_the_block(second_order, resolved):
     """Also: a box needs nothing from further away than two cells."""
     mesh, row, f, b = random_case((6, 5, 7))
     resolved, n = np.array(resolved), np.array(mesh.shape)
-    common = (row, SOME, mesh.area_ratio, resolved, *b, second_order)
+    common = (row, SOME, mesh.at().area_ratio, resolved, *b, second_order)
     start = f[: mesh.size] + 1.0
     expected, out = np.empty_like(start), np.full_like(start, np.nan)
     advance(f, *common, start, 0.03, expected)
@@ -155,11 +155,11 @@ def test_the_three_forms():
     resolved, cells = np.ones(3, dtype=bool), mesh.size
     rate, first, second = (np.empty((cells, *f.shape[1:])) for _ in range(3))
     start, h = f[:cells], 0.03
-    flux_divergence(f, row, SOME, mesh.area_ratio, resolved, *b, True, rate)
-    advance(f, row, SOME, mesh.area_ratio, resolved, *b, True, start, h, first)
+    flux_divergence(f, row, SOME, mesh.at().area_ratio, resolved, *b, True, rate)
+    advance(f, row, SOME, mesh.at().area_ratio, resolved, *b, True, start, h, first)
     np.testing.assert_allclose(first, start + h * rate, rtol=1e-13, atol=1e-14)
     second[...] = first
-    advance_mean(f, row, SOME, mesh.area_ratio, resolved, *b, True, start, h, second)
+    advance_mean(f, row, SOME, mesh.at().area_ratio, resolved, *b, True, start, h, second)
     np.testing.assert_allclose(second, start + h * rate, rtol=1e-13, atol=1e-14)
 
 
@@ -168,9 +168,9 @@ def test_the_three_forms():
 def test_only_flow_through_the_boundary_changes_the_sum(geometry, second_order):
     mesh, row, f, b = random_case(geometry=geometry)
     out, flow = np.empty((mesh.size, *f.shape[1:])), np.zeros((3, 2, *f.shape[1:]))
-    flux_divergence(f, row, SOME, mesh.area_ratio, np.ones(3, dtype=bool), *b, second_order, out)
+    flux_divergence(f, row, SOME, mesh.at().area_ratio, np.ones(3, dtype=bool), *b, second_order, out)
     sides = np.ones((3, 2), dtype=bool)
-    boundary_flow(f, row, SOME, mesh.area_ratio, mesh.volume, sides, *b, second_order, flow)
+    boundary_flow(f, row, SOME, mesh.at().area_ratio, mesh.volume, sides, *b, second_order, flow)
     change = np.einsum("c,cme->me", mesh.volume, out)
     leaving = (flow[:, 1] - flow[:, 0]).sum(axis=0)
     np.testing.assert_allclose(change, -leaving, rtol=0.0, atol=1e-13 * np.abs(flow).max())
@@ -179,7 +179,7 @@ def test_only_flow_through_the_boundary_changes_the_sum(geometry, second_order):
     sides[...] = False
     sides[1, 0] = True
     twice = flow.copy()
-    boundary_flow(f, row, SOME, mesh.area_ratio, mesh.volume, sides, *b, second_order, twice)
+    boundary_flow(f, row, SOME, mesh.at().area_ratio, mesh.volume, sides, *b, second_order, twice)
     np.testing.assert_allclose(twice[1, 0], 2.0 * flow[1, 0])
     twice[1, 0] = flow[1, 0]
     np.testing.assert_array_equal(twice, flow)
@@ -196,7 +196,16 @@ def test_a_step_of_one_cell_is_a_shift(axis, sign):
     velocity[0, axis] = sign
     out = np.empty((mesh.size, 1, 2))
     advance(
-        f, row, velocity, mesh.area_ratio, np.ones(3, dtype=bool), *fractions(shape, 2), False, f[: mesh.size], 1.0, out
+        f,
+        row,
+        velocity,
+        mesh.at().area_ratio,
+        np.ones(3, dtype=bool),
+        *fractions(shape, 2),
+        False,
+        f[: mesh.size],
+        1.0,
+        out,
     )
     box = f[: mesh.size].reshape(*shape[::-1], 2)
     # start + low - high: exact to the last bit of the largest
@@ -207,7 +216,7 @@ def test_axes_are_alike():
     mesh, row, f, b = random_case()
     cells, order = mesh.size, (1, 2, 0)
     out = np.empty((cells, *f.shape[1:]))
-    flux_divergence(f, row, SOME, mesh.area_ratio, np.ones(3, dtype=bool), *b, True, out)
+    flux_divergence(f, row, SOME, mesh.at().area_ratio, np.ones(3, dtype=bool), *b, True, out)
     # the same box with axes (y, z, x)
     turned = BlockMesh.from_edges(*(mesh.faces[d] for d in order))
     back = [2 - order[2 - d] for d in range(3)]
@@ -217,7 +226,7 @@ def test_axes_are_alike():
     b_turned = [np.ascontiguousarray(b[d].transpose([*back, 3])) for d in order]
     result = np.empty_like(out)
     flux_divergence(
-        f_turned, row_turned, np.ascontiguousarray(SOME[:, order]), turned.area_ratio, np.ones(3, dtype=bool),
+        f_turned, row_turned, np.ascontiguousarray(SOME[:, order]), turned.at().area_ratio, np.ones(3, dtype=bool),
         *b_turned, True, result,
     )  # fmt: skip
     expected = out.reshape(*mesh.shape[::-1], *f.shape[1:]).transpose([*back, 3, 4]).reshape(out.shape)
@@ -237,7 +246,7 @@ def oblique_pulse_error(cells):
 
     steps = cells
     h = 0.3 / steps
-    common = (row, velocity, mesh.area_ratio, np.array([True, True, False]), *fractions(shape, 1))
+    common = (row, velocity, mesh.at().area_ratio, np.array([True, True, False]), *fractions(shape, 1))
     f, stage = np.zeros((rows, 1, 1)), np.zeros((rows, 1, 1))
     f[: mesh.size, 0, 0] = wave(0.0)
     out = np.empty((mesh.size, 1, 1))
@@ -268,7 +277,7 @@ def test_upwind_steps_stay_positive(second_order, courant):
     for sharpness in (1.0, 5.0, 40.0):
         f = rng.random((rows, 6, 8)) ** sharpness
         advance(
-            f, row, velocity, mesh.area_ratio, np.ones(3, dtype=bool), *fractions(shape, 8), second_order,
+            f, row, velocity, mesh.at().area_ratio, np.ones(3, dtype=bool), *fractions(shape, 8), second_order,
             f[: mesh.size], courant, out,
         )  # fmt: skip
         assert out.min() >= -1e-16
@@ -309,10 +318,10 @@ def test_positive_populations_stay_positive_in_thick_cells():
     b = fractions((6, 5, 4), f.shape[2])
     for part in b:
         part[:] = 0.5
-    leaving = np.abs(SOME)[None, :, :] * mesh.area_ratio.max(axis=2)[:, None, :]
+    leaving = np.abs(SOME)[None, :, :] * mesh.at().area_ratio.max(axis=2)[:, None, :]
     h = 0.5 / leaving.sum(axis=2).max()
     out = np.empty((mesh.size, *f.shape[1:]))
-    advance(f, row, SOME, mesh.area_ratio, np.ones(3, dtype=bool), *b, True, f[: mesh.size], h, out)
+    advance(f, row, SOME, mesh.at().area_ratio, np.ones(3, dtype=bool), *b, True, f[: mesh.size], h, out)
     assert out.min() >= 0.0
-    advance(f, row, SOME, mesh.area_ratio, np.ones(3, dtype=bool), *b, False, f[: mesh.size], h, out)
+    advance(f, row, SOME, mesh.at().area_ratio, np.ones(3, dtype=bool), *b, False, f[: mesh.size], h, out)
     assert out.min() < 0.0

@@ -43,7 +43,7 @@ def coefficients(sphere):
 def turned(f, mesh, sphere, *, h=1.0, second_order=True):
     out = np.zeros((mesh.size, *f.shape[1:]))
     nowhere = np.zeros(mesh.size, dtype=bool)
-    turn(f, h, mesh.curvature, *coefficients(sphere), nowhere, second_order, out)
+    turn(f, h, mesh.at().curvature, *coefficients(sphere), nowhere, second_order, out)
     return out
 
 
@@ -75,11 +75,11 @@ def test_isotropic_field_is_stationary(name, second_order):
     row, rows = padded_rows(mesh)
     f = np.full((rows, sphere.size, 2), 0.3)
     out = np.empty((mesh.size, sphere.size, 2))
-    flux_divergence(f, row, sphere.direction, mesh.area_ratio, resolved(mesh), *upwind(mesh, 2), second_order, out)
+    flux_divergence(f, row, sphere.direction, mesh.at().area_ratio, resolved(mesh), *upwind(mesh, 2), second_order, out)
     spatial = np.abs(out).max(axis=(1, 2))
     turning = turned(f, mesh, sphere, second_order=second_order)
-    scale = 0.3 * np.abs(mesh.area_ratio[:, resolved(mesh)]).max(axis=(1, 2))
-    assert (spatial > 0.1 * np.abs(mesh.curvature[:, 0])).all()
+    scale = 0.3 * np.abs(mesh.at().area_ratio[:, resolved(mesh)]).max(axis=(1, 2))
+    assert (spatial > 0.1 * np.abs(mesh.at().curvature[:, 0])).all()
     assert (np.abs(out + turning).max(axis=(1, 2)) < 1e-14 * scale).all()
 
 
@@ -90,12 +90,14 @@ def test_implicit_turning_keeps_an_isotropic_field(name):
     f = np.full((rows, sphere.size, 2), 0.3)
     out = np.empty((mesh.size, sphere.size, 2))
     h = 5.0
-    advance(f, row, sphere.direction, mesh.area_ratio, resolved(mesh), *upwind(mesh, 2), True, f[: mesh.size], h, out)
+    advance(
+        f, row, sphere.direction, mesh.at().area_ratio, resolved(mesh), *upwind(mesh, 2), True, f[: mesh.size], h, out
+    )
     moved = out.copy()
     alpha, beta, weight, _ = coefficients(sphere)
     implicit = np.arange(mesh.size) % 2 == 0
-    turn_implicit(out, h, mesh.curvature, alpha, beta, weight, implicit, out)
-    scale = 1.0 + h * np.abs(mesh.area_ratio[:, resolved(mesh)]).max(axis=(1, 2))
+    turn_implicit(out, h, mesh.at().curvature, alpha, beta, weight, implicit, out)
+    scale = 1.0 + h * np.abs(mesh.at().area_ratio[:, resolved(mesh)]).max(axis=(1, 2))
     assert (np.abs(out[implicit] - 0.3).max(axis=(1, 2)) < 1e-14 * scale[implicit]).all()
     np.testing.assert_array_equal(out[~implicit], moved[~implicit])
 
@@ -107,7 +109,7 @@ def test_implicit_turning_solves_its_equation(levels, azimuths, h):
     start = np.random.default_rng(0).random((mesh.size, sphere.size, 2)) ** 20
     alpha, beta, weight, _ = coefficients(sphere)
     out, everywhere = np.empty_like(start), np.ones(mesh.size, dtype=bool)
-    turn_implicit(start, h, mesh.curvature, alpha, beta, weight, everywhere, out)
+    turn_implicit(start, h, mesh.at().curvature, alpha, beta, weight, everywhere, out)
     assert out.min() >= 0.0
     change = turned(out, mesh, sphere, h=h, second_order=False)
     np.testing.assert_allclose(out, start + change, rtol=1e-12, atol=1e-14 * (1.0 + h))
@@ -122,7 +124,7 @@ def test_turning_conserves_number_and_leaves_implicit_cells(second_order):
     np.testing.assert_allclose(np.einsum("m,cme->ce", sphere.weight, out), 0.0, atol=1e-13 * np.abs(out).max())
     some = np.arange(mesh.size) % 3 == 0
     added = np.ones_like(out)
-    turn(f, 0.5, mesh.curvature, *coefficients(sphere), some, second_order, added)
+    turn(f, 0.5, mesh.at().curvature, *coefficients(sphere), some, second_order, added)
     np.testing.assert_allclose(added[~some], 1.0 + 0.5 * out[~some], rtol=1e-12, atol=1e-13)
     assert (added[some] == 1.0).all()
 
@@ -139,14 +141,14 @@ def test_linear_in_mu_is_exact(levels):
     half = alpha[:, None] * (2.0 + np.array([1.0, -0.9]) * edge[:, None])
     expected = -np.diff(half, axis=0) / weight[:, None]
     for a in range(4):
-        np.testing.assert_allclose(out[:, :, a], mesh.curvature[:, :1, None] * expected, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(out[:, :, a], mesh.at().curvature[:, :1, None] * expected, rtol=1e-12, atol=1e-13)
 
 
 def test_half_values_stay_between_the_neighbours():
     """A step that takes out at most what is there: turning out of a direction never exceeds twice the upwind flow."""
     mesh, sphere = SPHERES["r-theta"], SphereQuadrature.product(5, 8)
     alpha, beta, weight, _ = coefficients(sphere)
-    p, q = mesh.curvature[:, :1, None], mesh.curvature[:, 1:, None]
+    p, q = mesh.at().curvature[:, :1, None], mesh.at().curvature[:, 1:, None]
     leaving = p * (alpha[1:] / weight)[:, None] + np.maximum(q * beta[:, 1:], 0.0) + np.maximum(-q * beta[:, :-1], 0.0)
     h = 0.5 / leaving.max()
     for sharpness in (1, 10, 80):
@@ -197,7 +199,7 @@ def rates_of_a_smooth_field(cells, levels, azimuths, lower, upper):
     f = np.empty((rows, sphere.size, 3))
     f[row] = values
     out = np.empty((mesh.size, sphere.size, 3))
-    flux_divergence(f, row, sphere.direction, mesh.area_ratio, resolved(mesh), *upwind(mesh, 3), True, out)
+    flux_divergence(f, row, sphere.direction, mesh.at().area_ratio, resolved(mesh), *upwind(mesh, 3), True, out)
     turning = turned(f, mesh, sphere)
     expected = exact[2:-2, 2:-2, 2:-2].reshape(out.shape)
     size = np.abs(expected).mean()
