@@ -226,6 +226,13 @@ class BlockMesh:
         return cls(geometry, (x, y, z))
 
 
+def shell_factors(
+    r: NDArray[np.float64], theta: NDArray[np.float64], phi: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Factors (r^3/3)|, (-cos theta)|, (phi)| of volumes in spherical coordinates."""
+    return _cubes(r), _cosines(theta), np.diff(phi)
+
+
 def _of_side(face: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     return face[1:] if side else face[:-1]
 
@@ -313,7 +320,7 @@ class CellGeometry:
         x, y, z = self.mesh.faces
         if self.mesh.geometry == "cartesian":
             return self._product(np.diff(x), np.diff(y), np.diff(z))
-        return self._product(_cubes(x), _cosines(y), np.diff(z))
+        return self._product(*shell_factors(x, y, z))
 
     def face_area(self, axis: int, side: int) -> NDArray[np.float64]:
         """(cell,) area of each cell's low (side 0) or high (side 1) face of an axis, cm^2."""

@@ -79,8 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     plot = command("plot", _plot, "Make the pictures of outputs.")
     plot.add_argument("outputs", nargs="+", metavar="OUTPUT", help="output file, or a run's directory")
     plot.add_argument("-o", "--output", metavar="DIR", help="where pictures go (default: beside the output)")
-    inspect = command("inspect", _inspect, "Describe an output, checkpoint, profile or rate table.")
+    inspect = command("inspect", _inspect, "Describe an output, a profile, a table, or a snapshot of a fluid code.")
     inspect.add_argument("file", metavar="FILE")
+    inspect.add_argument("--map", metavar="MAP.toml", help="fields and units that a snapshot's format does not name")
     inspect.add_argument("--json", action="store_true", help="as JSON")
     command("doctor", _doctor, "Print versions and what is wrong with the installation.")
     command("verify", _verify, "Run validation problems with known answers.", passes_on=True)
@@ -134,10 +135,11 @@ def _plot(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _inspect(options: argparse.Namespace, _: list[str]) -> int:
+    from .hosts.mapping import read_map
     from .inspect_file import describe_file, to_text
 
     with _without_mpi():
-        description = describe_file(options.file)
+        description = describe_file(options.file, None if options.map is None else read_map(options.map))
     print(json.dumps(description, indent=2) if options.json else to_text(description))
     return 0
 

@@ -1,4 +1,4 @@
-"""What is in a file: outputs, checkpoints, snapshots, profiles, and rate tables that this project can read."""
+"""What is in a file: outputs, checkpoints, profiles, tables, and snapshots of fluid codes."""
 
 from __future__ import annotations
 
@@ -8,55 +8,82 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import OutputError
+from .hdf5 import import_h5py, is_hdf5
+from .hosts.describe import describe_host
+from .hosts.own import host_of_profile, host_of_snapshot
+from .hosts.registry import ENTRY_POINTS as HOSTS
+from .hosts.registry import find_adapter, open_host
 from .io.formats import adapter_names, adapter_reader
-from .io.hdf5 import import_h5py
 from .io.profiles import ENTRY_POINTS, find_reader
-from .io.read import is_hdf5, kind_of, open_output
+from .io.read import kind_of, open_output
 from .io.snapshots import ENTRY_POINTS as SNAPSHOTS
 from .io.snapshots import SnapshotFile
-from .profile import describe
+from .profile import describe, is_table
 
 if TYPE_CHECKING:
     import os
+
+    from .hosts.mapping import UserMap
+    from .hosts.record import HostFile
 
 #: Datasets that make an HDF5 file a NuLib table.
 _NULIB = ("neutrino_energies", "emissivities", "absorption_opacity", "rho_points", "temp_points", "ye_points")
 
 
-def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe a file as a nested dict of plain values.
+def describe_file(path: str | os.PathLike[str], user: UserMap | None = None) -> dict[str, Any]:
+    """Describe a file, or a directory that is a snapshot, as a nested dict of plain values.
+
+    ``user`` names fields and units of a fluid code's snapshot that its format does not know.
 
     Raises
     ------
     OutputError
         No such file, or no reader knows it (the message lists what is known); or an output file is damaged.
     ProfileError, UnphysicalInputError
-        It is a profile with a defect.
+        It is a profile or a snapshot with a defect.
+    ConfigurationError
+        The map does not fit.
     """
     path = Path(path)
+    if not path.exists():
+        raise OutputError(f"{path}: no such file")
+    named = None if user is None else user.file.get("format")
+    if named is not None or find_adapter(path) is not None:
+        return {"file": str(path), **describe_host(open_host(path, user))}
     if path.is_dir():
         found = sorted(entry.name for entry in path.iterdir() if entry.suffix == ".h5")
         hint = f"; it contains {', '.join(found)}" if found else ""
-        raise OutputError(f"{path}: a directory; accepted: a file{hint}")
-    if not path.is_file():
-        raise OutputError(f"{path}: no such file")
+        raise OutputError(f"{path}: a directory; accepted: a file, or an AMReX plot file{hint}")
     if is_hdf5(path):
         table = _nulib(path)
         if table is not None:
             return {"file": str(path), **table}
-    reader = find_reader(path)
-    if reader is not None:
-        return {"file": str(path), **describe(reader(path))}
-    snapshot = adapter_reader(SNAPSHOTS, path)
-    if snapshot is not None:
-        return {"file": str(path), "format": "block snapshot of another code", **snapshot(path).describe()}
-    if is_hdf5(path) and kind_of(path) == "snapshot":
-        return {"file": str(path), "format": "misci_transport snapshot", **SnapshotFile(path).whole().describe()}
+    host = _own_matter(path)
+    if host is not None:
+        if user is not None:
+            host.map = host.own_map.with_user(user)
+        known = describe_host(host)
+        more = describe(host.profile()) if host.profile is not None else {}
+        return {"file": str(path), **known, **{key: value for key, value in more.items() if key in ("title", "joint")}}
     if is_hdf5(path):
         return {"file": str(path), **_own(path)}
-    adapters = sorted([*adapter_names(ENTRY_POINTS), *adapter_names(SNAPSHOTS)])
-    known = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *adapters])
-    raise OutputError(f"{path}: format not recognized; accepted: {known}")
+    names = sorted({*adapter_names(ENTRY_POINTS), *adapter_names(SNAPSHOTS), *adapter_names(HOSTS)})
+    known_formats = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *names])
+    raise OutputError(f"{path}: format not recognized; accepted: {known_formats}")
+
+
+def _own_matter(path: Path) -> HostFile | None:
+    """Profiles and block snapshots, which have readers of their own."""
+    reader = find_reader(path)
+    if reader is not None:
+        form = "profile table" if is_table(path) else "spherical profile"
+        return host_of_profile(reader(path), path, form)
+    snapshot = adapter_reader(SNAPSHOTS, path)
+    if snapshot is not None:
+        return host_of_snapshot(snapshot(path), path, "block snapshot of another code")
+    if is_hdf5(path) and kind_of(path) == "snapshot":
+        return host_of_snapshot(SnapshotFile(path).whole(), path, "misci_transport snapshot")
+    return None
 
 
 def to_text(description: dict[str, Any], indent: int = 0) -> str:
@@ -64,8 +91,12 @@ def to_text(description: dict[str, Any], indent: int = 0) -> str:
     lines = []
     for key, value in description.items():
         pad = "  " * indent
-        if key == "fields" and all("shape" in entry for entry in value.values()):
+        if key == "fields" and any("shape" in entry for entry in value.values()):
             lines += [f"{pad}fields:", *(f"{pad}  {_one_line(name, entry)}" for name, entry in value.items())]
+        elif key == "fields":
+            lines += [f"{pad}fields:", *(f"{pad}  {_range(name, entry)}" for name, entry in value.items())]
+        elif key == "extents":
+            lines += [f"{pad}extents:", *(f"{pad}  {_extent(name, entry)}" for name, entry in value.items())]
         elif isinstance(value, dict):
             lines += [f"{pad}{key}:", to_text(value, indent + 1)]
         elif isinstance(value, list) and value:
@@ -75,6 +106,15 @@ def to_text(description: dict[str, Any], indent: int = 0) -> str:
         elif value not in (None, "", [], {}):
             lines.append(f"{pad}{key}: {value:.6g}" if isinstance(value, float) else f"{pad}{key}: {value}")
     return "\n".join(line for line in lines if line)
+
+
+def _range(name: str, entry: dict[str, Any]) -> str:
+    unit = "" if entry["unit"] == "1" else f" [{entry['unit']}]"
+    return f"{name}{unit}: {entry['minimum']:.6g} to {entry['maximum']:.6g} ({entry['from']})"
+
+
+def _extent(name: str, entry: dict[str, Any]) -> str:
+    return f"{name}: {entry['from']:.6g} to {entry['to']:.6g}{'' if entry['resolved'] else ', not resolved'}"
 
 
 def _one_line(name: str, entry: dict[str, Any]) -> str:

@@ -16,8 +16,8 @@ from .config import to_toml
 from .errors import ConfigurationError, ConvergenceError, OutputError
 from .fields import Field
 from .flavor import MixingParameters
+from .hdf5 import import_h5py
 from .io.checkpoint import restore, write_checkpoint
-from .io.hdf5 import import_h5py
 from .io.output import prepare_directory, write_fields
 from .io.read import Reader, open_output
 from .io.xdmf import write_xdmf

@@ -163,7 +163,7 @@ def test_inspect_what_it_does_not_know(tmp_path, capsys, output):
     assert cli.main(["inspect", str(tmp_path / "letter.txt")]) == 2
     assert "letter.txt: format not recognized; accepted: output, checkpoint, profile table" in capsys.readouterr().err
     assert cli.main(["inspect", str(tmp_path)]) == 2
-    assert "a directory; accepted: a file; it contains out.h5" in capsys.readouterr().err
+    assert "a directory; accepted: a file, or an AMReX plot file; it contains out.h5" in capsys.readouterr().err
     assert cli.main(["inspect", str(tmp_path / "none")]) == 2
     assert "none: no such file" in capsys.readouterr().err
     with h5py.File(tmp_path / "other.h5", "w") as file:

@@ -13,8 +13,8 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import OutputError
+from ..hdf5 import import_h5py
 from ..parallel.errors import collective
-from .hdf5 import import_h5py
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,24 +9,13 @@ import numpy as np
 
 from ..errors import CheckpointError, MisciError, OutputError, ProfileError
 from ..fields import Field
-from .hdf5 import import_h5py
+from ..hdf5 import import_h5py, is_hdf5
 from .output import FORMAT, FORMAT_VERSION
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-def is_hdf5(path: str | os.PathLike[str]) -> bool:
-    """Whether the file starts as HDF5 does."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(8) == _SIGNATURE
-    except OSError:
-        return False
 
 
 class Reader:

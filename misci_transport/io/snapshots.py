@@ -13,10 +13,11 @@ from ..constants import KELVIN_PER_MEV, SPEED_OF_LIGHT
 from ..errors import MisciError, ProfileError
 from ..fields import Field
 from ..fluid import Fluid
+from ..hdf5 import is_hdf5
 from ..snapshot import UNITS, BlockSnapshot, check_matter, numbers_of
 from .formats import adapter_names, adapter_reader
 from .output import write_fields
-from .read import is_hdf5, open_snapshot_file
+from .read import open_snapshot_file
 
 if TYPE_CHECKING:
     import os

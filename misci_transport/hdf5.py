@@ -1,11 +1,13 @@
-"""The one place that imports h5py, and only when a file is opened."""
+"""The one place that imports h5py, and only when a file is opened; what HDF5 files begin with."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from ..errors import MissingDependencyError
+from .errors import MissingDependencyError
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def import_h5py(*, parallel: bool = False) -> Any:
@@ -24,3 +26,12 @@ def import_h5py(*, parallel: bool = False) -> Any:
     except ImportError as error:
         raise MissingDependencyError(f"h5py cannot be imported ({error}); see docs/installation.md") from error
     return h5py
+
+
+def is_hdf5(path: str | os.PathLike[str]) -> bool:
+    """Whether the file starts as HDF5 does."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(8) == _SIGNATURE
+    except OSError:
+        return False
