@@ -126,10 +126,18 @@ class BlockDecomposition:
         """Global numbers of this rank's cells."""
         return self.cells
 
+    def owners(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ranks that own global cells."""
+        ranks = np.empty(self.process_grid, dtype=np.int64)
+        for block, rank in self._ranks.items():
+            ranks[block] = rank
+        places = np.unravel_index(cells, self.shape[::-1])[::-1]
+        blocks = (np.searchsorted(b, n, side="right") - 1 for b, n in zip(self.bounds, places, strict=True))
+        return np.asarray(ranks[tuple(blocks)])
+
     def owner(self, cell: int) -> int:
         """Rank that owns a global cell."""
-        k, j, i = np.unravel_index(cell, self.shape[::-1])
-        return self._ranks[tuple(_block(bounds, int(n)) for bounds, n in zip(self.bounds, (i, j, k), strict=True))]
+        return int(self.owners(np.array([cell]))[0])
 
     def local(self, array: NDArray[Any]) -> NDArray[Any]:
         """This rank's part of an array over all cells (leading axis), a copy."""

@@ -83,9 +83,13 @@ class Decomposition:
         """Whether this rank owns the outermost cell."""
         return bool(self.stop == self.total) and self.size > 0
 
+    def owners(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ranks that own global cells."""
+        return np.searchsorted(self.bounds, cells, side="right") - 1
+
     def owner(self, cell: int) -> int:
         """Rank that owns a global cell."""
-        return int(np.searchsorted(self.bounds, cell, side="right") - 1)
+        return int(self.owners(np.array([cell]))[0])
 
     def exchange(self, array: NDArray[np.float64], halo: int) -> None:
         """Fill the ghost cells array[:halo] and array[-halo:] that other ranks own, along the first axis.
