@@ -146,7 +146,7 @@ class Remap:
         local = self._local(at)
         order = np.lexsort((number, local))
         cells = self.decomposition.size
-        columns = arrived[order].reshape(order.size, -1)
+        columns = arrived[order].reshape(order.size, int(np.prod(values.shape[1:], dtype=np.int64)))
         sums = [_sums(local[order], columns[:, n], cells) for n in range(columns.shape[1])]
         return np.stack(sums, axis=1).reshape(cells, *values.shape[1:])
 
