@@ -11,19 +11,24 @@ from ..errors import ConfigurationError
 from ..parallel.petsc import world
 from . import (  # noqa: F401
     adiabatic,
+    bipolar,
     bulb,
     collisional,
     diffusion,
+    fast_box,
     isotropy,
     landau_zener,
     matter,
+    oscillation,
     phase,
     pulses,
     radiating_sphere,
     rays,
     resonance,
+    rotations,
     searchlight,
     splits,
+    two_beams,
 )
 from .registry import PROBLEMS, Problem, Result, find, listing
 
