@@ -90,35 +90,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, _: list[str]) -> int:
-    from .config import load_case
+    from .models import load_case
     from .parallel.errors import collective
     from .parallel.petsc import world
 
     comm = world()
     _start_logging(comm)
     with collective(comm):
-        case = load_case(options.case, options.set)
-    from .io.published import compare, to_text
-    from .io.read import open_output
-    from .simulation import run_case
-
+        model, case = load_case(options.case, options.set)
     directory = options.output or case.output.directory or str(Path("output") / Path(options.case).stem)
-    summary = run_case(case, directory, comm, options.restart)
+    report = model.run(case, directory, comm, options.restart)
     if comm.rank == 0:
-        for line in summary.lines():
-            print(line)
-        for name, result in summary.survival.items():
-            for species, (twin, levels) in result["largest_deviation"].items():
-                print(
-                    f"survival of {species}s ({name}): |U_ek|^2 = {result['expected'][species]:.5f}, "
-                    f"largest deviation {twin:.1e} (twin run), {levels:.1e} (level populations)"
-                )
-        if case.run.mode == "steady":
-            with open_output(summary.outputs[-1]) as reader:
-                rows = compare(reader)
-            if rows:
-                print(to_text(rows))
-        print(f"wrote {', '.join(str(path) for path in summary.outputs)}", flush=True)
+        print("\n".join(report), flush=True)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -15,6 +15,8 @@ from .turned import Turning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_Section = TypeVar("_Section", bound=Section)
 
 #: Keys that name input files: relative paths start at the case file's directory.
 _INPUT_FILES = (("profile", "file"), ("profile", "continuation"), ("snapshot", "file"), ("collisions", "table"))
@@ -208,7 +210,10 @@ class Case(TransportOptions):
     """One run: the sections of :class:`TransportOptions` and what surrounds them."""
 
     title: str = Field(default="", description="one line for people")
-    model: str = Field(default="miscidynamics", description="equations that are solved; this version has one set")
+    model: str = Field(
+        default="miscidynamics",
+        description="equations that are solved; other ones have case files of their own: kinetics",
+    )
     profile: ProfileSection | None = Field(default=None, description="the star")
     snapshot: SnapshotSection | None = Field(default=None, description="matter in several dimensions, instead")
     mesh: MeshSection = Field(default_factory=MeshSection)
@@ -277,6 +282,17 @@ def load_case(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Ca
     ConfigurationError
         One for all wrong keys, with key, value and what is accepted; or the file cannot be read as TOML.
     """
+    return checked(path, read_case(path, overrides), Case)
+
+
+def read_case(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The keys of a case file of any model, with overrides, unchecked.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read as TOML, or an override is no assignment.
+    """
     path = Path(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -294,10 +310,21 @@ def load_case(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Ca
     for section, key in _INPUT_FILES:
         if isinstance(changes.get(section), dict) and isinstance(changes[section].get(key), str):
             data[section][key] = str(Path(changes[section][key]).resolve())
+    return data
+
+
+def checked(path: str | os.PathLike[str], data: dict[str, Any], model: type[_Section]) -> _Section:
+    """The keys as a case of a model.
+
+    Raises
+    ------
+    ConfigurationError
+        One for all wrong keys, with key, value and what is accepted.
+    """
     try:
-        return Case.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        lines = explain(error, Case).splitlines()
+        lines = explain(error, model).splitlines()
         text = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} wrong keys", *lines])
         raise ConfigurationError(f"{path}: {text}") from None
 

@@ -16,6 +16,16 @@ _RIGHTWARDS, _LEFTWARDS = 71, 72
 
 
 @dataclass(frozen=True)
+class CellLayout:
+    """How `io.output.write_fields` places a rank's cells in the whole."""
+
+    shape: tuple[int]
+    local_shape: tuple[int]
+    part: tuple[slice]
+    names: tuple[str] = ("cell",)
+
+
+@dataclass(frozen=True)
 class CellRange:
     """Contiguous ranges of ``total`` cells, as equal as they can be; comm None is one process without MPI."""
 
@@ -57,6 +67,11 @@ class CellRange:
         return self.stop - self.start
 
     @property
+    def layout(self) -> CellLayout:
+        """Place of this rank's cells in output files."""
+        return CellLayout((self.total,), (self.count,), (self.cells,))
+
+    @property
     def fewest(self) -> int:
         """Smallest number of cells of a rank."""
         return self.total // self.size
@@ -66,9 +81,9 @@ class CellRange:
         n = self.count
         if self.size == 1:
             if periodic:
-                owned = f[..., left : left + n].copy()
-                f[..., :left] = owned[..., np.arange(-left, 0) % n]
-                f[..., left + n :] = owned[..., np.arange(n, n + right) % n]
+                # a box of few cells goes into its ghosts more than once
+                f[..., :left] = f[..., left + np.arange(-left, 0) % n]
+                f[..., left + n :] = f[..., left + np.arange(right) % n]
             return
         before, after = (self.rank - 1) % self.size, (self.rank + 1) % self.size
         first, last = self.rank == 0 and not periodic, self.rank == self.size - 1 and not periodic
