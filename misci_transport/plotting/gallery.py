@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..io.read import Reader, open_output
-from . import cuts, pictures
+from . import cuts, kinetics, pictures
 from .style import save
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
+    ("conversion", ("series/survival", "series/coherence", "series/refractive_energy"), kinetics.conversion),
+    ("content", ("map/electron_content", "series/time", "box/position"), kinetics.content),
+    ("angles", ("series/average", "directions/cosine"), kinetics.angles),
 )
 #: Pictures that also show another run of the same star, and the name of its file.
 _COMPANIONS = {"spectra": "steady_without_mixing.h5", "survival": "steady_without_self_interaction.h5"}

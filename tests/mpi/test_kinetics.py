@@ -7,6 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from misci_transport.errors import MisciError
+from misci_transport.io.read import open_output
 from misci_transport.kinetics import (
     KineticBox,
     KineticCollisions,
@@ -17,8 +18,13 @@ from misci_transport.kinetics import (
     random_waves,
     refractive_energy,
 )
+from misci_transport.kinetics_case import KineticCase
+from misci_transport.kinetics_run import run_kinetics
 
 CELLS = 41
+
+#: the warning is of Debian's h5py 3.7 on numpy 1.26
+pytestmark = pytest.mark.filterwarnings("ignore:.product. is deprecated:DeprecationWarning")
 
 
 def box(boundary, comm, n_flavors=2, kind="gauss"):
@@ -83,3 +89,29 @@ def test_refusals_reach_all_ranks():
         bad[...] = np.nan
     with pytest.raises(MisciError, match="not finite"):
         KineticBox(found.setup, bad, comm)
+
+
+@pytest.mark.mpi
+def test_run_and_restart_on_any_number_of_ranks(tmp_path_factory):
+    comm = MPI.COMM_WORLD
+    folder = comm.bcast(str(tmp_path_factory.mktemp("kinetics")) if comm.rank == 0 else None)
+    data = {
+        "model": "kinetics",
+        "box": {"cells": 50, "length": 10.0},
+        "directions": {"count": 3},
+        "seed": {"kind": "random", "amplitude": 0.01, "modes": 4},
+        "run": {"end_time": 4.0, "checkpoint_every": 10},
+    }
+    case = KineticCase.model_validate(data)
+    lines = run_kinetics(case, f"{folder}/spread", comm)
+    assert any(f"{comm.size} rank" in line for line in lines)
+    run_kinetics(case, f"{folder}/again", comm, f"{folder}/spread/checkpoint_00000010.h5")
+    if comm.rank == 0:
+        run_kinetics(case, f"{folder}/alone", MPI.COMM_SELF)
+        states = []
+        for name in ("spread", "again", "alone"):
+            with open_output(f"{folder}/{name}/output_00000020.h5") as reader:
+                states.append((reader["state/density_matrix"], reader["map/electron_content"]))
+        for state in states[1:]:
+            assert all(np.array_equal(a, b) for a, b in zip(state, states[0], strict=True))
+    comm.barrier()
