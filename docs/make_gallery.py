@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from misci_transport.kinetics import two_beams as beams_of_two
 from misci_transport.options import ValidityOptions
 from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, save, styled
 from misci_transport.validity.measures import GAMMA_THRESHOLD
@@ -14,15 +15,18 @@ from misci_transport.validity.monitor import ValidityMonitor
 from misci_transport.verify import (
     PROBLEMS,
     adiabatic,
+    bipolar,
     bulb,
     collisional,
     diffusion,
+    fast_box,
     kinetics,
     landau_zener,
     pulses,
     radiating_sphere,
     resonance,
     splits,
+    two_beams,
 )
 from misci_transport.verify.homogeneous import by_frequency, polarization
 from misci_transport.verify.registry import Findings
@@ -318,6 +322,88 @@ def collisional_growth():
     return figure
 
 
+def opposite_beams():
+    """V10: nu_x content of the beam v = +1 against place and time, and energies, as Fig. 1 of the paper."""
+    p = PROBLEMS["V10"].values({})
+    beams = beams_of_two.TwoBeams(p["zeta_plus"], p["zeta_minus"])
+    box = beams.random_box(p["length"], p["cells"], amplitude=two_beams.SEED, modes=two_beams.WAVES, seed=1)
+    k = 2.0 * np.pi / p["length"] * np.arange(-31, 0)
+    alpha = beams.growing(k, *beams_of_two.components(box, k))
+    run = two_beams.followed(box, 30.0, every=5)
+    with styled():
+        figure, axes = canvas(2, 1, 6.4, 5.6, sharex=True)
+        upper, lower = axes[:, 0]
+        upper.grid(visible=False)
+        z = (np.arange(p["cells"]) + 0.5) * p["length"] / p["cells"] - 0.5 * p["length"]
+        mesh = upper.pcolormesh(run.times[::5], z, run.content.T, cmap="cividis", vmin=0.0, vmax=1.0, rasterized=True)
+        figure.colorbar(mesh, ax=upper, label=r"$\nu_x$ content of $v = +1$")
+        first = abs(run.energy[0])
+        lower.plot(run.times, run.energy / run.energy[0], color=BLUE, label=r"$U_{\rm osc}$")
+        lower.plot(run.times, run.kinetic / run.energy[0], color=VERMILLION, label=r"$K - K(0)$")
+        total = (run.energy + run.kinetic) / run.energy[0]
+        lower.plot(run.times, total, color=GREEN, label="sum")
+        early = run.times < 8.0
+        grown = np.array([beams.energy_change(k, alpha, p["length"], t) for t in run.times[early]])
+        lower.plot(run.times[early], 1.0 - grown / first, ":", label="linear regime", **EXACT)
+        lower.axhline(0.0, color=GREY, linewidth=0.6)
+        lower.set(xlabel="time", ylabel=r"energy over $U_{\rm osc}(0)$", ylim=(-1.1, 2.1))
+        upper.set(ylabel="z")
+        lower.legend(ncols=2)
+    return figure
+
+
+def pendulums():
+    """V11: growth against the strength, and swings of the pendulum."""
+    p = PROBLEMS["V11"].values({})
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.0)
+        left, right = axes[0]
+        for a, color in ((0.5, GREEN), (0.8, BLUE), (1.0, VERMILLION)):
+            q = {**p, "asymmetry": a}
+            low, high = bipolar.thresholds(q)
+            mu = np.geomspace(0.3, 200.0, 400)
+            left.semilogx(mu, [bipolar.growth(q, m).real for m in mu], color=color, label=f"nubar/nu = {a}")
+            some = np.geomspace(0.99 * low, min(1.01 * high, 100.0), 9)
+            left.plot(some, [bipolar.linear_rate(q, m) for m in some], "o", color=color, markersize=3)
+        left.set(xlabel=r"$\mu/\omega$", ylabel=r"growth rate over $\omega$", ylim=(-0.3, 10.0))
+        for theta, color in ((0.01, BLUE), (0.1, ORANGE), (0.3, GREEN)):
+            q = {**p, "theta": theta}
+            times, heights = bipolar.swings(q)
+            period = bipolar.pendulum(q).period
+            right.plot(times, heights, color=color, label=rf"$\theta$ = {theta}")
+            right.plot([0.5 * period, 1.5 * period], 2 * [bipolar.pendulum(q).roots[0]], "o", color=color, markersize=4)
+        right.set(xlabel=r"$\omega t$", ylabel=r"$\mathbf{B}\cdot\mathbf{Q}/|\mathbf{Q}|$", xlim=(0.0, 5.0))
+        left.legend()
+        right.legend()
+    return figure
+
+
+def fast_instability():
+    """V12: growth against the wave number, and box averages after saturation."""
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.0)
+        left, right = axes[0]
+        for distribution, color in (("linear", BLUE), ("gaussians", VERMILLION)):
+            p = PROBLEMS["V12"].values({"distribution": distribution})
+            best = fast_box.fastest(p)
+            waves = best + np.linspace(-1.6, 1.6, 161)
+            rates = np.array([fast_box.dispersion(p, k).imag for k in waves])
+            left.plot(waves, rates, color=color, label=distribution)
+            some = waves[rates > 0.0][:: max(1, int((rates > 0.0).sum()) // 8)]
+            measured = [fast_box.linear_rate(p, k) for k in some if abs(k) > 0.09]
+            left.plot([k for k in some if abs(k) > 0.09], measured, "o", color=color, markersize=3)
+            run = fast_box.relaxed(p, best, fast_box.dispersion(p, best).imag)
+            start, late = run.start[0] - run.start[1], run.polarization[run.times > 0.7 * run.times[-1]].mean(axis=0)
+            right.plot(run.cosine, start, "--", color=color)
+            right.plot(run.cosine, late[0] - late[1], color=color, label=distribution)
+        right.axhline(0.0, color=BLACK, linewidth=0.6)
+        left.set(xlabel=r"$k/\mu$", ylabel=r"growth rate over $\mu$")
+        right.set(xlabel="v", ylabel=r"$\langle G(v)\rangle$, start (dashed) and late")
+        left.legend()
+        right.legend()
+    return figure
+
+
 def sphere():
     """V14: J(r) of radiating spheres from thin to thick."""
     with styled():
@@ -426,6 +512,9 @@ PICTURES = {
     "V7": bulbs,
     "V8": matter_neutrino,
     "V9": collisional_growth,
+    "V10": opposite_beams,
+    "V11": pendulums,
+    "V12": fast_instability,
     "V14": sphere,
     "V15": free_pulses,
     "V16": diffusing,
