@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rewrite the tables of keys at the end of user_guide.md from the option models."""
+"""Rewrite the tables of keys at the end of user_guide.md and kinetics.md from the option models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import get_origin
 
 from misci_transport.config import Case
+from misci_transport.kinetics_case import KineticCase
 from misci_transport.options import accepted_values, section_of
 
 GUIDE = Path(__file__).with_name("user_guide.md")
+KINETICS = Path(__file__).with_name("kinetics.md")
 HEADING = "## All keys\n"
+KINETIC_ORDER = ("box", "directions", "spectrum", "hamiltonian", "seed", "collisions", "run", "output")
 ORDER = (
     "profile",
     "snapshot",
@@ -51,31 +54,40 @@ def default_of(field) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value or "empty")
 
 
-def table(prefix: list[str], model) -> str:
+def table(prefix: list[str], model, case=Case) -> str:
     rows = ["| key | accepted | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         listed = get_origin(field.annotation) is list and section_of(field.annotation) is not None
         if listed or section_of(field.annotation) is None:
-            accepted = "a list of tables" if listed else accepted_values(Case, [*prefix, name])
+            accepted = "a list of tables" if listed else accepted_values(case, [*prefix, name])
             rows.append(f"| `{name}` | {accepted} | {default_of(field)} | {field.description} |")
     return "\n".join(rows)
 
 
-def tables() -> str:
-    parts = ["### Top level\n\n" + table([], Case)]
-    names = [name for name, field in Case.model_fields.items() if section_of(field.annotation)]
-    for name in sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
-        model = section_of(Case.model_fields[name].annotation)
+def sections(case, order) -> list[str]:
+    parts = ["### Top level\n\n" + table([], case, case)]
+    names = [name for name, field in case.model_fields.items() if section_of(field.annotation)]
+    for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order)):
+        model = section_of(case.model_fields[name].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]
-        parts.append(f"### [{name}]\n\n{summary}\n\n{table([name], model)}")
+        parts.append(f"### [{name}]\n\n{summary}\n\n{table([name], model, case)}")
         for inner, field in model.model_fields.items():
             item = section_of(field.annotation)
             if item is not None:
                 about = (item.__doc__ or "").strip().splitlines()[0]
-                parts.append(f"### [[{name}.{inner}]]\n\n{about}\n\n{table([name, inner], item)}")
-    return "\n\n".join([*parts, PETSC])
+                parts.append(f"### [[{name}.{inner}]]\n\n{about}\n\n{table([name, inner], item, case)}")
+    return parts
+
+
+def tables() -> str:
+    return "\n\n".join([*sections(Case, ORDER), PETSC])
+
+
+def kinetic_tables() -> str:
+    return "\n\n".join(sections(KineticCase, KINETIC_ORDER)) + "\n"
 
 
 if __name__ == "__main__":
-    text = GUIDE.read_text(encoding="utf-8")
-    GUIDE.write_text(text.partition(HEADING)[0] + HEADING + "\n" + tables(), encoding="utf-8")
+    for page, found in ((GUIDE, tables()), (KINETICS, kinetic_tables())):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.partition(HEADING)[0] + HEADING + "\n" + found, encoding="utf-8")

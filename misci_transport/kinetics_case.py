@@ -160,7 +160,7 @@ class RunSection(Section):
     checkpoint_every: int = Field(default=0, ge=0, description="steps between checkpoints; 0: only the last")
     wave_numbers: list[float] = Field(
         default_factory=list,
-        description="k at which |(1/L) integral rho_ex e^{-ikx}|^2 is measured",
+        description="k at which the power of (1/L) integral rho_ex e^{-ikx} is measured",
     )
     entropy: bool = Field(default=False, description="measure it too: an eigen-decomposition of every matrix")
 

@@ -28,6 +28,9 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
+)
+#: The same for runs of the quantum kinetic equation.
+BOX_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("conversion", ("series/survival", "series/coherence", "series/refractive_energy"), kinetics.conversion),
     ("content", ("map/electron_content", "series/time", "box/position"), kinetics.content),
     ("angles", ("series/average", "directions/cosine"), kinetics.angles),
@@ -54,7 +57,7 @@ def plot_output(path: str | os.PathLike[str], directory: str | os.PathLike[str])
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"directory of pictures {directory} cannot be written: {error.strerror}") from None
-        for name, needed, draw in PICTURES:
+        for name, needed, draw in (*PICTURES, *BOX_PICTURES):
             if not all(field in reader for field in needed):
                 logger.debug("%s: no picture %s, fields are missing", path, name)
                 continue

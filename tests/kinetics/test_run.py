@@ -210,3 +210,15 @@ def test_examples_are_valid(name):
     path = Path(__file__).parents[2] / "examples" / "kinetics" / f"{name}.toml"
     _, case = load_case(path)
     assert case.make_box(None).setup.cells == case.box.cells
+
+
+def test_tables_of_keys_are_those_of_the_options():
+    import importlib.util
+    from pathlib import Path
+
+    docs = Path(__file__).parents[2] / "docs"
+    spec = importlib.util.spec_from_file_location("update_keys", docs / "update_keys.py")
+    update_keys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(update_keys)
+    page = (docs / "kinetics.md").read_text(encoding="utf-8").partition(update_keys.HEADING)[2]
+    assert page.strip() == update_keys.kinetic_tables().strip(), "run docs/update_keys.py"
