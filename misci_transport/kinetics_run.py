@@ -15,7 +15,7 @@ import numpy as np
 from .config import to_toml
 from .errors import CheckpointError, ConfigurationError
 from .fields import Field
-from .io.hdf5 import import_h5py
+from .hdf5 import import_h5py
 from .io.output import prepare_directory, write_fields
 from .io.read import open_checkpoint
 from .kinetics import HOMOGENEOUS, refractive_energy
