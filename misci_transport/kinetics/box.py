@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigurationError, ConvergenceError
-from ..flavor import unpack
+from ..flavor import pack, unpack
 from ..kernels.kinetic_advection import shift
 from ..kernels.kinetic_collisions import collide
 from ..kernels.kinetic_rotation_2 import rotate_2
@@ -180,22 +180,43 @@ class KineticBox:
         self._state, self._spare = self._spare, self._state
 
     def _fill_ends(self) -> None:
-        """Beyond the ends: the given matrices where they enter, else the cubic through the last four cells."""
-        setup, f, n = self.setup, self._state, self.range.count
-        assert setup.inflow is not None
-        if self.range.rank == 0 and self._left:
-            entering = setup.cosine > 0.0
-            f[entering, ..., : self._left] = setup.inflow[entering][..., None]
-            for i in range(self._left - 1, -1, -1):
-                near = f[~entering, ..., i + 1 : i + 5]
-                f[~entering, ..., i] = near @ _CONTINUE
+        """Beyond the ends: what enters, and where neutrinos leave the cubic through the last four cells."""
+        f, n, left = self._state, self.range.count, self._left
+        cosine = self.setup.cosine
+        if self.range.rank == 0 and left:
+            entering = cosine > 0.0
+            f[entering, ..., :left] = self._entering(entering, left, np.arange(left, 0, -1) - 0.5)
+            for i in range(left - 1, -1, -1):
+                f[~entering, ..., i] = f[~entering, ..., i + 1 : i + 5] @ _CONTINUE
         if self.range.rank == self.range.size - 1 and self._right:
-            entering = setup.cosine < 0.0
-            end = self._left + n
-            f[entering, ..., end:] = setup.inflow[entering][..., None]
+            entering = cosine < 0.0
+            end = left + n
+            f[entering, ..., end:] = self._entering(entering, end - 1, np.arange(self._right) + 0.5)
             for i in range(end, end + self._right):
-                near = f[~entering, ..., i - 4 : i]
-                f[~entering, ..., i] = near @ _CONTINUE[::-1]
+                f[~entering, ..., i] = f[~entering, ..., i - 4 : i] @ _CONTINUE[::-1]
+
+    def _entering(self, chosen: NDArray[np.bool_], cell: int, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Given matrices at so many cell widths before an end, (direction, species, group, component, distance).
+
+        Turned by H of the end's cell over dt/2, which the box has behind it in this step, less the time to the end: a
+        stationary beam is then one smooth field on both sides, and what enters has turned since it did.
+        """
+        setup = self.setup
+        assert setup.inflow is not None
+        own = self._state[..., cell]
+        difference = np.einsum("g,mgc->mc", setup.number_weight, own[:, 0] - own[:, 1])
+        moments = [(setup.weight * setup.cosine**order) @ difference for order in (0, 1)]
+        v = setup.cosine[chosen]
+        place = cell - self._left
+        field = setup.strength_at(self.time + 0.5 * self._dt) * (moments[0] - v[:, None] * moments[1])
+        field[:, 0] += self._potential[place] * (1.0 - self._flow[place] * v)
+        signed = np.stack([setup.vacuum, -setup.vacuum])
+        values, basis = np.linalg.eigh(unpack(field[:, None, None] + signed))
+        duration = 0.5 * self._dt - distance * setup.cell_width / np.abs(v)[:, None]
+        phase = np.exp(-1j * np.einsum("msgk,md->dmsgk", values, duration))
+        turn = np.einsum("msgik,dmsgk,msgjk->dmsgij", basis, phase, basis.conj())
+        found = pack(turn @ unpack(setup.inflow[chosen]) @ np.swapaxes(turn.conj(), -1, -2))
+        return np.moveaxis(found, 0, -1)
 
     def _collide(self) -> None:
         if self.setup.collisions is None:
