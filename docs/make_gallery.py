@@ -393,7 +393,7 @@ def fast_instability():
             measured = [fast_box.linear_rate(p, k) for k in some if abs(k) > 0.09]
             left.plot([k for k in some if abs(k) > 0.09], measured, "o", color=color, markersize=3)
             run = fast_box.relaxed(p, best, fast_box.dispersion(p, best).imag)
-            start, late = run.start[0] - run.start[1], run.polarization[run.times > 0.7 * run.times[-1]].mean(axis=0)
+            start, late = run.start[0] - run.start[1], run.polarization[run.times > 0.5 * run.times[-1]].mean(axis=0)
             right.plot(run.cosine, start, "--", color=color)
             right.plot(run.cosine, late[0] - late[1], color=color, label=distribution)
         right.axhline(0.0, color=BLACK, linewidth=0.6)

@@ -133,7 +133,7 @@ def lowest_points(times: NDArray[np.float64], heights: NDArray[np.float64]) -> N
     "bipolar",
     "bipolar instability: growth, thresholds, and the period of the pendulum",
     [
-        Parameter("asymmetry", 0.8, "1", "number of nubar over nu", 0.01, 1.0),
+        Parameter("asymmetry", 0.8, "1", "number of nubar over nu", 0.01, 10.0),
         Parameter("omega", 1.0, "1/time", "vacuum frequency", 1.0e-3, 1.0e3),
         Parameter("mu", 10.0, "1/time", "self-interaction strength", 1.0e-3, 1.0e5),
         Parameter("theta", 0.01, "rad", "mixing angle of the pendulum", 1.0e-3, 0.7),
