@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..kinetics.energy import refractive_energy
 from ..kinetics.two_beams import TwoBeams, components, refractive_rate, transverse_energy
+from .missing_energy import gradient_corrected
 from .registry import Findings, Parameter, problem
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def wave_number(p: dict[str, Any], beams: TwoBeams) -> float:
         Parameter("k", 0.0, "1/length", "wave that is seeded alone; 0: the one that grows fastest", -20.0, 20.0),
         Parameter("length", 100.0, "length", "of the box", 10.0, 1000.0),
         Parameter("cells", 3000, "1", "of the box", 64, 20000, even=True),
+        Parameter("r_mu", 0.01, "1", "mu over the energy, where momenta move", 1.0e-4, 0.05),
     ],
 )
 def two_beams(p: dict[str, Any], findings: Findings) -> None:
@@ -180,6 +182,7 @@ def two_beams(p: dict[str, Any], findings: Findings) -> None:
     errors = [_imbalance(beams, length, n) for n in (cells // 2, cells)]
     findings.compare("U_osc + K - U_osc(0) over |U_osc(0)|", errors[1], 0.0, 1.5 * step**2)
     findings.compare("its order in the cell width", float(np.log2(errors[0] / errors[1])), 2.0, 0.1)
+    gradient_corrected(beams, p, findings)
 
 
 def _imbalance(beams: TwoBeams, length: float, cells: int) -> float:
