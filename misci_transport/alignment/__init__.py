@@ -68,6 +68,7 @@ __all__ = [
     "charge_axes",
     "density_matrices",
     "eigen_populations",
+    "medium_batch",
     "mixing_probabilities",
     "prepare",
     "project",
@@ -528,3 +529,7 @@ def eigen_populations(density_matrix: ArrayLike, previous: ArrayLike, *, n_flavo
     result = np.empty(before.shape)
     _mixing.eigen_populations_batch(fields, before, int(n_flavors), result)
     return result[0] if single else result
+
+
+#: Checked arrays of everything but populations, for other modules that work on the same plain arrays.
+medium_batch = _prepare

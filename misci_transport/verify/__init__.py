@@ -13,6 +13,7 @@ from . import (  # noqa: F401
     adiabatic,
     bulb,
     collisional,
+    decoherence,
     diffusion,
     isotropy,
     landau_zener,
