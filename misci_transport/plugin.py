@@ -241,6 +241,7 @@ class Transport:
                     f"group {group}, flavour {flavor} is {occupations[tuple(wrong[0])]!r}; accepted: 0 to 1"
                 )
         self._set_fluid(fluid)
+        self._let_equilibrate(True)
         net = np.einsum("cmgf,g->cmf", occupations[:, :, 0] - occupations[:, :, 1], space.number_weight)
         weight = local_rows(space.angles.weights, self.decomposition.cells)
         weight = np.broadcast_to(weight, (net.shape[0], *weight.shape[1:]))
@@ -262,6 +263,11 @@ class Transport:
         """
         return self._frame.to_flavors(self.state.owned)
 
+    def _let_equilibrate(self, allowed: bool) -> None:
+        """Whether an alignment may change the populations of a cell without solution: not within an implicit solve."""
+        if isinstance(self.mixing, LocalMixing):
+            self.mixing.may_equilibrate = allowed
+
     def step(self, fluid: Fluid, dt: float) -> Sources:
         """Advance the neutrinos by dt seconds over ``fluid`` (this rank's cells); the sources of the step.
 
@@ -274,6 +280,7 @@ class Transport:
         """
         collisions = self._set_fluid(fluid, dt)
         mixing = self.mixing
+        self._let_equilibrate(True)
         if isinstance(mixing, ConservedMixing) and mixing.fixed == FLUX:
             self._frame = mixing.begin_density(self.state.owned, self.state.moments)
             self._frame_is_old = False
@@ -377,6 +384,7 @@ class Transport:
     def _solver(self, collisions: CollisionOperator, length: float | None = None) -> SteadySolver:
         """The solver of the stationary state, or of an implicit step of ``length`` in cm."""
         steady = self.options.steady
+        self._let_equilibrate(False)
         return SteadySolver(
             self.phase_space,
             self.decomposition,
@@ -490,8 +498,8 @@ class Transport:
     def alignment_summary(self) -> dict[str, float]:
         """Counts over all cells and ranks of the last alignment, and the largest residual.
 
-        "continued": how often a cell was reached only by continuation in the strength of self-interaction, since the
-        start of the process.
+        "continued": how often a cell was reached only by continuation in the strength of self-interaction, and
+        "equilibrated": how often one was moved to its state of largest entropy, both since the start of the process.
         """
         comm = self.decomposition.comm
         status = self.mixing.status
@@ -501,6 +509,7 @@ class Transport:
             "failed": float(comm.allreduce(int(self.mixing.failed.sum()))),
             "iterations": float(comm.allreduce(int(self.mixing.iterations.sum()))),
             "continued": float(comm.allreduce(self.mixing.continued)),
+            "equilibrated": float(comm.allreduce(int(self.mixing.equilibrated.times.sum()))),
         }
         largest = float(self.mixing.residual.max()) if status.size else 0.0
         summary["largest residual"] = float(max(comm.allgather(largest)))
@@ -690,6 +699,21 @@ class Transport:
             Field("alignment/branch_events", events, ("cell",), "1", "continuations and changes of branch so far"),
         ]
 
+    def _equilibration_fields(self) -> list[Field]:
+        """Where and how much cells were moved to states of largest entropy, with that policy."""
+        if self.options.alignment.on_failure != "equilibrate":
+            return []
+        done = self.mixing.equilibrated
+        return [
+            Field(f"alignment/{name}", values.astype(np.float64), ("cell",), unit, f"{words}, since the process began")
+            for name, values, unit, words in (
+                ("equilibrated", done.times, "1", "moves to the state of largest entropy"),
+                ("equilibration_heat", done.turning, "MeV/cm^3", "Q_kin of these moves: what turns eigenvectors"),
+                ("equilibration_populations", done.shrinking, "MeV/cm^3", "their part that changes populations"),
+                ("equilibration_entropy", done.entropy, "1/cm^3", "entropy that they produced"),
+            )
+        ]
+
     def _mixing_fields(self) -> list[Field]:
         mixing, moments = self.mixing, self.state.moments
         difference = moments[:, 0] - moments[:, 1]
@@ -703,6 +727,7 @@ class Transport:
             Field("alignment/locked", mixing.locked.astype(np.float64), ("cell",), "1", "1 where flavours are locked"),
             Field("alignment/moments", moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"),
             *self._charge_fields(),
+            *self._equilibration_fields(),
             Field(
                 "mixing/matter_potential",
                 self.hamiltonian.matter_potential(self.fluid),

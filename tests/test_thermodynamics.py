@@ -152,6 +152,30 @@ def test_constraints_hold_and_the_state_is_aligned(rng, n, strength):
         assert commutator(h, found.density_matrix).max() < 1.0e-9 * max(1.0, np.abs(h).max())
 
 
+def test_directions_on_the_sphere(rng):
+    """D_1 is a vector: a state that is turned as a whole has a turned equilibrium with the same entropy."""
+    directions = 5
+    velocity = rng.normal(size=(directions, 3))
+    velocity /= np.linalg.norm(velocity, axis=1, keepdims=True)
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    state = random_state(rng, 2, 2, directions)
+    options = {k: v for k, v in medium(2, strength=3.0).items() if k != "direction_cosine"}
+    results = []
+    for given in (velocity, velocity @ turn.T):
+        beta = np.array([0.1, 0.0, 0.05])
+        changed = {"velocity": given, "weight_0": np.ones(directions)}
+        changed["matter_beta"] = beta if given is velocity else turn @ beta
+        fields, batch = thermodynamics.thermal_batch(state, **options | changed)
+        found = thermodynamics.equilibrium(fields, batch)
+        assert found.successful
+        assert commutator(hamiltonians(found.moments, batch), found.density_matrix).max() < 1.0e-11
+        results.append(found)
+    first, second = results
+    assert second.entropy == pytest.approx(first.entropy, rel=1.0e-10)
+    assert second.moments[:, 0] == pytest.approx(first.moments[:, 0], abs=1.0e-8)
+    assert second.moments[:, 1:] == pytest.approx(np.einsum("ab,cbk->cak", turn, first.moments[:, 1:]), abs=1.0e-8)
+
+
 def test_equilibrating_again_changes_nothing(rng):
     state, batch = thermodynamics.thermal_batch(random_state(rng, 5, 3), **medium(3))
     first = thermodynamics.equilibrium(state, batch)

@@ -37,6 +37,7 @@ from .charges import KINDS, ChargeAxes, charge_axes
 from .conserved import DENSITY, FLUX, ChargedCells
 from .report import (
     CONVERGED,
+    EQUILIBRATED,
     LOCKED,
     MAX_ITERATIONS,
     NO_DESCENT,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERGED",
     "DENSITY",
+    "EQUILIBRATED",
     "FLUX",
     "KINDS",
     "LOCKED",

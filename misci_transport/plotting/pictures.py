@@ -299,9 +299,12 @@ def solver(reader: Reader) -> Any:
                     panel.plot(
                         center[chosen] / KILOMETRE, values[chosen], marker, color=color, markersize=3, label=text
                     )
-            failed = reader["alignment/status"] < 0
-            if failed.any():
-                panel.plot(center[failed] / KILOMETRE, values[failed], "x", color=FLAVOR_COLORS[1], label="failed")
+            # codes of alignment.report: 2 to 5 are failures, 6 is a cell that was moved to its largest entropy
+            status = reader["alignment/status"]
+            for chosen, text in (((status >= 2) & (status < 6), "failed"), (status == 6, "equilibrated")):
+                if chosen.any():
+                    marker = "x" if text == "failed" else "^"
+                    panel.plot(center[chosen] / KILOMETRE, values[chosen], marker, color=FLAVOR_COLORS[1], label=text)
             panel.set_ylabel(label)
             _log_radius(panel, center[0], center[-1])
         panels[0].set_ylim(-0.5, 1.4 * max(reader["alignment/iterations"].max(), 5.0))

@@ -169,7 +169,7 @@ def equilibrium(
     inverse_temperature: ArrayLike | None = None,
     branches: tuple[str, ...] = BRANCHES,
     tolerance: float = 1.0e-12,
-    max_iterations: int = 60,
+    max_iterations: int = 40,
 ) -> Equilibrium:
     """rho_p = 1/(exp[beta (H_p - mu_p) + sum_a lambda_a Q_a] + 1), H = H[rho]: Eq. (9), cell by cell.
 

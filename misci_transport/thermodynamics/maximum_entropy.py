@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigurationError, UnphysicalInputError
+from ..flavor import pack, unpack
+from ..kernels.alignment_batch_residual import from_coordinates_batch
 from ..kernels.thermal_equilibrium import CHARGES, equilibrium_residuals, equilibrium_states
 from .quantities import (
     charge_densities,
@@ -34,7 +36,15 @@ CONVERGED, NO_DESCENT, MAX_ITERATIONS, NOT_FINITE, LESS_ENTROPY = range(5)
 STATUS_NAMES = ("converged", "no descent", "max iterations", "not finite", "less entropy than the input")
 
 #: Branches, in the order in which they are tried; a later one must have more entropy by this, relatively.
-BRANCHES = ("input", "path", "diagonal", "reversed", "tilted")
+BRANCHES = ("input", "path", "diagonal", "axis", "opposed", "axis 021", "axis 102", "axis 120", "axis 201", "tilted")
+#: Eigenvalues of D_0 along the levels of the mean one-body Hamiltonian, for the starts of that kind.
+_ORDERS: dict[int, dict[str, tuple[int, ...]]] = {
+    2: {"axis": (0, 1), "opposed": (1, 0)},
+    3: {
+        "axis": (0, 1, 2), "opposed": (2, 1, 0), "axis 021": (0, 2, 1), "axis 102": (1, 0, 2), "axis 120": (1, 2, 0),
+        "axis 201": (2, 0, 1),
+    },
+}  # fmt: skip
 MORE = 1.0e-9
 #: Entropy that may be missing against the input, relative to the entropy of both: round-off.
 SECOND_LAW = 1.0e-9
@@ -43,6 +53,8 @@ OCCUPATION_TOLERANCE = 1.0e-9
 FIRST_STEP, SMALLEST_STEP = 0.25, 1.0e-4
 SHORTEST = 1.0e-6  #: of a step, in the line search
 POLISHING = 2
+#: A step whose residual is not smaller than the last one by this is compared with D_out of where it leads.
+RETURN = 0.1
 RANK = 1.0e-12  #: singular values below this are no directions
 TILT = 0.3
 
@@ -210,8 +222,18 @@ class _System:
         waiting = np.arange(self.cells)
         while waiting.size:
             trial = y[waiting] + factor[waiting, None] * step[waiting]
-            new, _ = self.take(waiting).evaluate(np.ascontiguousarray(trial), with_jacobian=False)
+            part = self.take(waiting)
+            new, _ = part.evaluate(np.ascontiguousarray(trial), with_jacobian=False)
             after = np.linalg.norm(new, axis=1)
+            rows = np.flatnonzero((after > RETURN * before[waiting]) & np.isfinite(after))
+            if rows.size:
+                # |D| nearly fixed, direction nearly free: a straight step leaves that surface, D_out lies on it
+                back = trial[rows]
+                back[:, : self.size] += (new * part.residual_unit)[rows, : self.size]
+                other, _ = part.take(rows).evaluate(np.ascontiguousarray(back), with_jacobian=False)
+                size = np.linalg.norm(other, axis=1)
+                better = size < after[rows]
+                trial[rows[better]], after[rows[better]] = back[better], size[better]
             good = after < before[waiting] * (1.0 - 1.0e-4 * factor[waiting])
             out[waiting[good]] = trial[good]
             moved[waiting[good]] = True
@@ -346,8 +368,8 @@ def _starts(
     part = guess[:, : system.size].reshape(system.cells, -1, d)
     if name == "diagonal":
         part[..., system.n_flavors - 1 :] = 0.0
-    elif name == "reversed":
-        part *= -1.0
+    elif name in _ORDERS[system.n_flavors]:
+        part[:] = _turned_to_axis(system, part, _ORDERS[system.n_flavors][name])
     elif name == "tilted":
         # a fixed direction off all axes: symmetric states have broken ones beside them
         size = np.linalg.norm(part, axis=2, keepdims=True) + 0.1 * system.unit[:, :1, None]
@@ -355,6 +377,28 @@ def _starts(
         part += TILT * size * wave
     system.at_fixed_moments().newton(guess, inner_tolerance, max_iterations)
     return guess
+
+
+def _turned_to_axis(system: _System, part: NDArray[np.float64], order: tuple[int, ...]) -> NDArray[np.float64]:
+    """All moments turned by one unitary matrix, so that D_0 commutes with the mean one-body Hamiltonian.
+
+    Where self-interaction rules, every direction of D_0 is nearly a solution, and Newton would have to follow a
+    strongly curved valley; the one-body part decides which of them are.
+    """
+    n = system.n_flavors
+    room = system.numbers * (n - system.numbers) * system.number_weight
+    weight = np.einsum("cmsg,cm->cmsg", room, system.weight_0)
+    # the sum over both species of sigma rho follows X, so that vacuum terms count with their signs
+    field_0 = np.einsum("cmsg,s,gk->ck", weight, np.array([1.0, -1.0]), system.vacuum)
+    field_0 = field_0 + weight.sum(axis=(1, 2, 3))[:, None] * system.external[:, 0]
+    field_0 = field_0 - np.einsum("cmsg,cma,cak->ck", weight, system.velocity, system.external[:, 1:])
+    packed = np.zeros((part.shape[0], part.shape[1] + 1, n * n))
+    given = np.ascontiguousarray(np.concatenate([field_0[:, None], part], axis=1))
+    from_coordinates_batch(given.reshape(part.shape[0], -1), np.zeros(packed.shape[:2]), n, packed)
+    full = unpack(packed)
+    axis, own = (np.linalg.eigh(full[:, k])[1] for k in range(2))
+    turn = (axis[..., order] @ np.conj(np.swapaxes(own, -1, -2)))[:, None]
+    return coordinates(pack(turn @ full[:, 1:] @ np.conj(np.swapaxes(turn, -1, -2))), n)
 
 
 def find_equilibrium(
@@ -367,10 +411,12 @@ def find_equilibrium(
     inverse_temperature: NDArray[np.float64] | None = None,
     branches: tuple[str, ...] = BRANCHES,
     tolerance: float = 1.0e-12,
-    max_iterations: int = 60,
+    max_iterations: int = 40,
 ) -> Equilibrium:
     """Solve Eq. (9) for every cell of a batch; see `equilibrium` for the arguments."""
     n = batch.n_flavors
+    broken = ~np.isfinite(density_matrix).all(axis=(1, 2, 3, 4))
+    handed, density_matrix = density_matrix, np.where(broken[:, None, None, None, None], 0.0, density_matrix)
     system, y = _system(density_matrix, batch, charges, given_energy, given_charges, inverse_temperature)
     cells, size = system.cells, system.size
     before = entropy(density_matrix, batch)
@@ -394,7 +440,7 @@ def find_equilibrium(
         one_body = np.zeros(cells)
     for number in range(len(BRANCHES)):
         name = BRANCHES[number]
-        if name not in branches:
+        if name not in branches or (name.startswith("axis ") and n == 2):
             continue
         if name == "path":
             trial, code, left, count = _path(system, y, one_body, tolerance, max_iterations)
@@ -412,13 +458,14 @@ def find_equilibrium(
         unsolved = status != CONVERGED
         take = better | (unsolved & (left < residual))
         status[take], residual[take] = code[take], left[take]
+    status[broken] = NOT_FINITE
     failed = status != CONVERGED
     residual = np.where(failed, residual, system.polish(found_y))
     equilibrium_states(
         found_y, system.numbers, system.velocity, system.vacuum, system.external, system.charges, system.strength, n,
         out, levels, degeneracy,
     )  # fmt: skip
-    out[failed] = density_matrix[failed]
+    out[failed] = handed[failed]
     after = np.where(failed, before, entropy_of_levels(np.concatenate([levels, out[..., n * n :]], axis=-1), batch))
     less = ~failed & comparable & (after < before - SECOND_LAW * np.maximum(before, after))
     status[less] = LESS_ENTROPY
