@@ -26,6 +26,7 @@ ORDER = (
     "alignment",
     "steady",
     "validity",
+    "ledger",
     "run",
     "output",
 )

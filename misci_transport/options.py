@@ -331,6 +331,16 @@ class SteadyOptions(Section):
     max_krylov: int = Field(default=300, ge=1, le=100000, description="linear iterations in one Newton step")
 
 
+class LedgerOptions(Section):
+    """What is booked beside energy and numbers."""
+
+    thermodynamics: bool = Field(
+        default=False,
+        description="work, heats and charges of mixing in every cell, the first law of Eq. (11), of time steps; holds "
+        "projectors of all cells and costs as much as a step or more",
+    )
+
+
 class TransportOptions(Section):
     """All options of the transport module."""
 
@@ -343,6 +353,7 @@ class TransportOptions(Section):
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
     validity: ValidityOptions = Field(default_factory=ValidityOptions)
+    ledger: LedgerOptions = Field(default_factory=LedgerOptions)
     petsc: dict[str, str | float | int | bool] = Field(
         default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
     )

@@ -31,6 +31,7 @@ from .physics.matrix_scheme import MatrixScheme
 from .physics.mixing import LocalMixing, NoMixing
 from .physics.population_scheme import PopulationScheme
 from .physics.response import FluidResponse
+from .physics.thermal_ledger import ThermalLedger
 from .solvers.steady import SteadyReport, SteadySolver
 from .stepper import Stepper, StepResult
 from .validity.monitor import ValidityMonitor
@@ -120,6 +121,10 @@ class Transport:
             self._scheme(),
             second_order=options.advection.reconstruction == "linear",
         )
+        if options.ledger.thermodynamics:
+            if not isinstance(self.mixing, LocalMixing):
+                raise ConfigurationError("ledger.thermodynamics: accepted with flavors.mixing = true")
+            self.stepper.thermodynamics = ThermalLedger(self.mixing)
         self.fluid: Fluid | None = None
         self.sources: Sources | None = None
         self._collisions: CollisionOperator | None = None
@@ -634,6 +639,7 @@ class Transport:
         entries["kinematic heat"] = ledger.kinematic_heat
         if self.options.frame.active:
             entries["frame work"] = ledger.frame_work
+        entries |= {f"mixing {name}": value for name, value in ledger.mixing.items()}
         sums = np.array(list(entries.values()))
         total = np.empty_like(sums)
         self.decomposition.comm.Allreduce(sums, total)
@@ -699,6 +705,35 @@ class Transport:
             Field("alignment/branch_events", events, ("cell",), "1", "continuations and changes of branch so far"),
         ]
 
+    def _thermal_fields(self) -> list[Field]:
+        """Terms of the first law so far, energy and entropy of mixing, with ledger.thermodynamics."""
+        ledger = self.stepper.thermodynamics
+        if ledger is None:
+            return []
+        words = {
+            "change": "dU, change of the energy of mixing",
+            "work": "work of the medium",
+            "charges": "sum lambda_a dq_a",
+            "transport": "energy that moves with populations",
+            "collisions": "Q_env, by collisions",
+            "corrections": "by corrections of occupations",
+            "kinematic": "Q_kin",
+        }
+        energy, entropy = ledger.energy_and_entropy(np.ascontiguousarray(self.state.owned), self._frame)
+        terms = [
+            Field(
+                f"thermodynamics/{name}", ledger.totals[name].copy(), ("cell",), "MeV/cm^3", f"{text}, all steps so far"
+            )
+            for name, text in words.items()
+        ]
+        return [
+            *terms,
+            Field("thermodynamics/imbalance", ledger.imbalance, ("cell",), "MeV/cm^3", "change minus all other terms"),
+            Field("thermodynamics/scale", ledger.scale.copy(), ("cell",), "MeV/cm^3", "sizes of all summands so far"),
+            Field("thermodynamics/energy", energy, ("cell",), "MeV/cm^3", "energy of mixing, Eq. (5) without traces"),
+            Field("thermodynamics/entropy", entropy, ("cell",), "1/cm^3", "entropy of the neutrinos, Eqs. (6)-(7)"),
+        ]
+
     def _equilibration_fields(self) -> list[Field]:
         """Where and how much cells were moved to states of largest entropy, with that policy."""
         if self.options.alignment.on_failure != "equilibrate":
@@ -728,6 +763,7 @@ class Transport:
             Field("alignment/moments", moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"),
             *self._charge_fields(),
             *self._equilibration_fields(),
+            *self._thermal_fields(),
             Field(
                 "mixing/matter_potential",
                 self.hamiltonian.matter_potential(self.fluid),

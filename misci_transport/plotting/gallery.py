@@ -28,6 +28,7 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
+    ("thermodynamics", ("mesh/face", "thermodynamics/change", "thermodynamics/scale"), pictures.thermodynamics),
 )
 #: Pictures that also show another run of the same star, and the name of its file.
 _COMPANIONS = {"spectra": "steady_without_mixing.h5", "survival": "steady_without_self_interaction.h5"}
