@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +69,7 @@ class ThermalLedger:
     scale: NDArray[np.float64] = field(init=False)  #: sizes of all summands, MeV cm^-3
     last: dict[str, NDArray[np.float64]] = field(default_factory=dict)  #: of the last step
     _state: AlignedState | None = None
-    _frame: LevelFrame | None = None
+    _projector: NDArray[np.float64] | None = None
     _parts: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _carried: NDArray[np.float64] | None = None
 
@@ -84,6 +84,10 @@ class ThermalLedger:
         """Before a step: the state that the last one left, or the present one if it has been replaced since."""
         if self._state is None or not np.array_equal(self._state.populations, populations):
             self._state = aligned_state(self.mixing, populations, frame)
+        self._projector = None
+        if self.mixing.on_failure == "equilibrate":
+            # the eigenvectors that populations move on in this step, for cells that will be moved
+            self._projector = aligned_state(self.mixing, populations, frame).projector
 
     def moved(
         self,
@@ -121,15 +125,29 @@ class ThermalLedger:
         """After the alignment: book the step."""
         assert self._state is not None
         new = aligned_state(self.mixing, populations, frame)
+        old, parts = self._state, self._parts
         # what the alignment itself has changed: nothing but in cells that were moved to their largest entropy
         moved = None if matrices or self._carried is None else new.populations - self._carried
-        terms = first_law(self._state, new, self.weights, self._parts, kinematic=moved, matrices=matrices)
+        jumped = np.zeros(new.populations.shape[0], dtype=bool) if moved is None else moved.any(axis=(1, 2, 3, 4))
+        middle = new
+        if jumped.any() and self._projector is not None and self._carried is not None:
+            # first transport and collisions on the eigenvectors of the step, then the move in an unchanged medium
+            projector = np.where(jumped[:, None, None, None, None, None], self._projector, new.projector)
+            middle = replace(new, populations=self._carried, projector=projector)
+        nothing = None if matrices else np.zeros_like(new.populations)
+        terms = first_law(old, middle, self.weights, parts, kinematic=nothing, matrices=matrices)
         self.last = {"change": terms.change, "work": terms.work, "charges": terms.charges, **terms.parts}
         self.last["kinematic"] = terms.kinematic
+        scale = terms.scale
+        if middle is not new:
+            move = first_law(middle, new, self.weights, {}, kinematic=moved)
+            self.last["kinematic"] = terms.kinematic + move.kinematic
+            self.last["charges"] = terms.charges + move.charges
+            self.last["change"], scale = terms.change + move.change, scale + np.where(jumped, move.scale, 0.0)
         for name in TERMS:
             self.last[name] = HBAR_C * self.last[name]
             self.totals[name] += self.last[name]
-        self.scale += HBAR_C * terms.scale
+        self.scale += HBAR_C * scale
         self._state, self._parts, self._carried = new, {}, None
 
     @property

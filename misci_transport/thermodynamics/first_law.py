@@ -175,7 +175,12 @@ def first_law(
     level_shift = occupations * (b.levels - a.levels)
     effective = (b.total - b.charge) - (a.total - a.charge)
     turning = level_shift.sum(axis=-1) - trace_product(rho, effective, n)
-    work = weights.total(medium if matrices else medium + turning) + pairs @ side
+    # eigenvectors of a cell that was moved to another state have not followed their Hamiltonian: that is no work
+    jumped = np.zeros(rho.shape[0], dtype=bool) if kinematic is None else kinematic.any(axis=(1, 2, 3, 4))
+    turned = weights.total(turning)
+    work = weights.total(medium) + pairs @ side
+    if not matrices:
+        work = work + np.where(jumped, 0.0, turned)
     charge = trace_product(0.5 * (a.charge + b.charge), d_rho, n)
     scale = a.scale + b.scale + weights.size(medium) + weights.size(charge) + np.abs(pairs).sum(axis=1)
     scale = scale + weights.size(level_shift.sum(axis=-1)) + weights.size(trace_product(rho, effective, n))
@@ -197,6 +202,6 @@ def first_law(
         work,
         weights.total(charge),
         magnitudes,
-        weights.total(heat),
+        weights.total(heat) + np.where(jumped, turned, 0.0),
         scale + weights.size(heat),
     )

@@ -214,7 +214,7 @@ class _System:
     def _search(
         self, y: NDArray[np.float64], step: NDArray[np.float64], f: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Halve steps until the norm of the residual falls; (new y, whether it fell)."""
+        """Quarter steps until the norm of the residual falls; (new y, whether it fell)."""
         before = np.linalg.norm(f, axis=1)
         factor = np.ones(self.cells)
         moved = np.zeros(self.cells, dtype=bool)
@@ -238,7 +238,7 @@ class _System:
             out[waiting[good]] = trial[good]
             moved[waiting[good]] = True
             waiting = waiting[~good]
-            factor[waiting] *= 0.5
+            factor[waiting] *= 0.25
             waiting = waiting[factor[waiting] >= SHORTEST]
         return out, moved
 
