@@ -337,7 +337,7 @@ class LedgerOptions(Section):
     thermodynamics: bool = Field(
         default=False,
         description="work, heats and charges of mixing in every cell, the first law of Eq. (11), of time steps; holds "
-        "projectors of all cells and costs as much as a step or more",
+        "projectors of all cells and costs several times a step without inelastic collisions",
     )
 
 
