@@ -29,6 +29,7 @@ ORDER = (
     "alignment",
     "steady",
     "validity",
+    "ledger",
     "run",
     "output",
 )

@@ -266,21 +266,12 @@ class AlignmentOptions(Section):
     )
     tolerance: float = Field(default=1.0e-12, gt=0.0, lt=1.0e-2, description="relative residual, near round-off")
     max_iterations: int = Field(default=50, ge=1, le=10000, description="regular cells need 1 to 7")
-    on_failure: Literal["stop", "hold", "reproject"] = Field(
+    on_failure: Literal["stop", "hold", "reproject", "equilibrate"] = Field(
         default="stop",
-        description="stop the run; keep the cell's previous alignment; or begin again next to its old density matrices "
-        "(with charges or bin averages only). All are counted: a silent fallback is a defect",
+        description="stop the run; keep the cell's previous alignment; begin again next to its old density matrices "
+        "(with charges or bin averages only); or move the cell to the state of largest entropy with its numbers, "
+        "energy and charges (time steps only). All are counted: a silent fallback is a defect",
     )
-
-    @field_validator("on_failure", mode="before")
-    @classmethod
-    def _not_yet(cls, value: Any) -> Any:
-        if value == "equilibrate":
-            raise ValueError(
-                "is 'equilibrate', which needs the equilibrium thermodynamics that this version does not have; "
-                "accepted: 'stop', 'hold' or 'reproject'"
-            )
-        return value
 
     @model_validator(mode="after")
     def _policy(self) -> AlignmentOptions:
@@ -340,6 +331,16 @@ class SteadyOptions(Section):
     max_krylov: int = Field(default=300, ge=1, le=100000, description="linear iterations in one Newton step")
 
 
+class LedgerOptions(Section):
+    """What is booked beside energy and numbers."""
+
+    thermodynamics: bool = Field(
+        default=False,
+        description="work, heats and charges of mixing in every cell, the first law of Eq. (11), of time steps; holds "
+        "projectors of all cells and costs several times a step without inelastic collisions",
+    )
+
+
 class TransportOptions(Section):
     """All options of the transport module."""
 
@@ -352,6 +353,7 @@ class TransportOptions(Section):
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
     validity: ValidityOptions = Field(default_factory=ValidityOptions)
+    ledger: LedgerOptions = Field(default_factory=LedgerOptions)
     petsc: dict[str, str | float | int | bool] = Field(
         default_factory=dict, description="PETSc options under the prefixes misci_align_ and misci_steady_"
     )
@@ -365,6 +367,10 @@ class TransportOptions(Section):
             raise ValueError(
                 'advection.scheme is "matrix"; accepted with alignment.charges or bin averages: "adiabatic" (levels '
                 "belong to the effective Hamiltonian)"
+            )
+        if alignment.on_failure == "equilibrate" and self.advection.scheme == "matrix":
+            raise ValueError(
+                "alignment.on_failure is 'equilibrate'; accepted with advection.scheme = \"matrix\": 'stop' or 'hold'"
             )
         if alignment.averaged and self.frame.active:
             raise ValueError(

@@ -31,6 +31,7 @@ from .physics.matrix_scheme import MatrixScheme
 from .physics.mixing import LocalMixing, NoMixing
 from .physics.population_scheme import PopulationScheme
 from .physics.response import FluidResponse
+from .physics.thermal_ledger import ThermalLedger
 from .solvers.steady import SteadyReport, SteadySolver
 from .stepper import Stepper, StepResult
 from .validity.monitor import ValidityMonitor
@@ -120,6 +121,10 @@ class Transport:
             self._scheme(),
             second_order=options.advection.reconstruction == "linear",
         )
+        if options.ledger.thermodynamics:
+            if not isinstance(self.mixing, LocalMixing):
+                raise ConfigurationError("ledger.thermodynamics: accepted with flavors.mixing = true")
+            self.stepper.thermodynamics = ThermalLedger(self.mixing)
         self.fluid: Fluid | None = None
         self.sources: Sources | None = None
         self._collisions: CollisionOperator | None = None
@@ -241,6 +246,7 @@ class Transport:
                     f"group {group}, flavour {flavor} is {occupations[tuple(wrong[0])]!r}; accepted: 0 to 1"
                 )
         self._set_fluid(fluid)
+        self._let_equilibrate(True)
         net = np.einsum("cmgf,g->cmf", occupations[:, :, 0] - occupations[:, :, 1], space.number_weight)
         weight = local_rows(space.angles.weights, self.decomposition.cells)
         weight = np.broadcast_to(weight, (net.shape[0], *weight.shape[1:]))
@@ -262,6 +268,11 @@ class Transport:
         """
         return self._frame.to_flavors(self.state.owned)
 
+    def _let_equilibrate(self, allowed: bool) -> None:
+        """Whether an alignment may change the populations of a cell without solution: not within an implicit solve."""
+        if isinstance(self.mixing, LocalMixing):
+            self.mixing.may_equilibrate = allowed
+
     def step(self, fluid: Fluid, dt: float) -> Sources:
         """Advance the neutrinos by dt seconds over ``fluid`` (this rank's cells); the sources of the step.
 
@@ -274,6 +285,7 @@ class Transport:
         """
         collisions = self._set_fluid(fluid, dt)
         mixing = self.mixing
+        self._let_equilibrate(True)
         if isinstance(mixing, ConservedMixing) and mixing.fixed == FLUX:
             self._frame = mixing.begin_density(self.state.owned, self.state.moments)
             self._frame_is_old = False
@@ -377,6 +389,7 @@ class Transport:
     def _solver(self, collisions: CollisionOperator, length: float | None = None) -> SteadySolver:
         """The solver of the stationary state, or of an implicit step of ``length`` in cm."""
         steady = self.options.steady
+        self._let_equilibrate(False)
         return SteadySolver(
             self.phase_space,
             self.decomposition,
@@ -490,8 +503,8 @@ class Transport:
     def alignment_summary(self) -> dict[str, float]:
         """Counts over all cells and ranks of the last alignment, and the largest residual.
 
-        "continued": how often a cell was reached only by continuation in the strength of self-interaction, since the
-        start of the process.
+        "continued": how often a cell was reached only by continuation in the strength of self-interaction, and
+        "equilibrated": how often one was moved to its state of largest entropy, both since the start of the process.
         """
         comm = self.decomposition.comm
         status = self.mixing.status
@@ -501,6 +514,7 @@ class Transport:
             "failed": float(comm.allreduce(int(self.mixing.failed.sum()))),
             "iterations": float(comm.allreduce(int(self.mixing.iterations.sum()))),
             "continued": float(comm.allreduce(self.mixing.continued)),
+            "equilibrated": float(comm.allreduce(int(self.mixing.equilibrated.times.sum()))),
         }
         largest = float(self.mixing.residual.max()) if status.size else 0.0
         summary["largest residual"] = float(max(comm.allgather(largest)))
@@ -625,6 +639,7 @@ class Transport:
         entries["kinematic heat"] = ledger.kinematic_heat
         if self.options.frame.active:
             entries["frame work"] = ledger.frame_work
+        entries |= {f"mixing {name}": value for name, value in ledger.mixing.items()}
         sums = np.array(list(entries.values()))
         total = np.empty_like(sums)
         self.decomposition.comm.Allreduce(sums, total)
@@ -690,6 +705,50 @@ class Transport:
             Field("alignment/branch_events", events, ("cell",), "1", "continuations and changes of branch so far"),
         ]
 
+    def _thermal_fields(self) -> list[Field]:
+        """Terms of the first law so far, energy and entropy of mixing, with ledger.thermodynamics."""
+        ledger = self.stepper.thermodynamics
+        if ledger is None:
+            return []
+        words = {
+            "change": "dU, change of the energy of mixing",
+            "work": "work of the medium",
+            "charges": "sum lambda_a dq_a",
+            "transport": "energy that moves with populations",
+            "collisions": "Q_env, by collisions",
+            "corrections": "by corrections of occupations",
+            "kinematic": "Q_kin",
+        }
+        energy, entropy = ledger.energy_and_entropy(np.ascontiguousarray(self.state.owned), self._frame)
+        terms = [
+            Field(
+                f"thermodynamics/{name}", ledger.totals[name].copy(), ("cell",), "MeV/cm^3", f"{text}, all steps so far"
+            )
+            for name, text in words.items()
+        ]
+        return [
+            *terms,
+            Field("thermodynamics/imbalance", ledger.imbalance, ("cell",), "MeV/cm^3", "change minus all other terms"),
+            Field("thermodynamics/scale", ledger.scale.copy(), ("cell",), "MeV/cm^3", "sizes of all summands so far"),
+            Field("thermodynamics/energy", energy, ("cell",), "MeV/cm^3", "energy of mixing, Eq. (5) without traces"),
+            Field("thermodynamics/entropy", entropy, ("cell",), "1/cm^3", "entropy of the neutrinos, Eqs. (6)-(7)"),
+        ]
+
+    def _equilibration_fields(self) -> list[Field]:
+        """Where and how much cells were moved to states of largest entropy, with that policy."""
+        if self.options.alignment.on_failure != "equilibrate":
+            return []
+        done = self.mixing.equilibrated
+        return [
+            Field(f"alignment/{name}", values.astype(np.float64), ("cell",), unit, f"{words}, since the process began")
+            for name, values, unit, words in (
+                ("equilibrated", done.times, "1", "moves to the state of largest entropy"),
+                ("equilibration_heat", done.turning, "MeV/cm^3", "Q_kin of these moves: what turns eigenvectors"),
+                ("equilibration_populations", done.shrinking, "MeV/cm^3", "their part that changes populations"),
+                ("equilibration_entropy", done.entropy, "1/cm^3", "entropy that they produced"),
+            )
+        ]
+
     def _mixing_fields(self) -> list[Field]:
         mixing, moments = self.mixing, self.state.moments
         difference = moments[:, 0] - moments[:, 1]
@@ -703,6 +762,8 @@ class Transport:
             Field("alignment/locked", mixing.locked.astype(np.float64), ("cell",), "1", "1 where flavours are locked"),
             Field("alignment/moments", moments, ("cell", "order", "component"), "cm^-3", "D_0 and D_1, Eq. (4)"),
             *self._charge_fields(),
+            *self._equilibration_fields(),
+            *self._thermal_fields(),
             Field(
                 "mixing/matter_potential",
                 self.hamiltonian.matter_potential(self.fluid),

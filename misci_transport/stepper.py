@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .physics.frame import FrameTerms
     from .physics.levels import LevelFrame
     from .physics.response import FluidResponse
+    from .physics.thermal_ledger import ThermalLedger
     from .rates import Rates
     from .state import State
 
@@ -131,6 +132,7 @@ class StepLedger:
     counts: dict[str, int] = field(default_factory=dict)
     kinematic_heat: float = 0.0  #: MeV, energy of the re-alignment; zero when populations are advected
     frame_work: float = 0.0  #: MeV, given to neutrinos by Doppler shift and redshift
+    mixing: dict[str, float] = field(default_factory=dict)  #: MeV, terms of the first law, with a `ThermalLedger`
 
     def imbalance(self, quantity: str) -> float:
         """after - before - collisions - inflow - corrections, for energy also - frame_work."""
@@ -172,6 +174,7 @@ class Stepper:
         self.cell_volume = phase_space.mesh.volume_at(cells)
         self.response: FluidResponse | None = None  #: of the matter within a step
         self.frame_terms: FrameTerms | BlockFrame | None = None  #: shifts by moving matter and gravity
+        self.thermodynamics: ThermalLedger | None = None  #: the first law of mixing
         self._scratch: list[NDArray[np.float64]] = []
 
     def follow_matter(self, frame_terms: FrameTerms | BlockFrame | None, cell_volume: NDArray[np.float64]) -> None:
@@ -233,6 +236,10 @@ class Stepper:
         shifts = self.frame_terms
         if shifts is not None:
             shifts.work[:] = 0.0
+        thermal = self.thermodynamics
+        matrices = not scheme.positive
+        if thermal is not None:
+            thermal.begin(state.owned, frame)
 
         # transport, Eq. (13): two stages of advection, each with its implicit collisions
         flux_1, fixed_1 = self._advect(mixing, b, boundary, explicit, old, h, advected, mean=False)
@@ -249,6 +256,9 @@ class Stepper:
             fixed, gain = self._collide(advected, collisions, frame, h, implicit, carried)
             fixed_2 += fixed
         collided = self._collided(carried, advected, h, implicit) if gain is None else gain
+        if thermal is not None:
+            diamond = getattr(self.advection, "diamond", None)
+            thermal.moved(old, advected, carried, h, implicit, diamond, self.advection.volume)
 
         # corrections: occupations stay in [0, 1]
         scheme.store(state)
@@ -256,10 +266,15 @@ class Stepper:
             state.owned, exchange.weight_0, exchange.number, exchange.energy, after, added
         )
 
+        if thermal is not None:
+            thermal.corrected(state.owned, matrices=matrices)
+
         # alignment, Eq. (14), with the conserved charges where they are now
         moved = None if flow_1 is None else 0.5 * h * (flow_1 + flow_2)
         mixing.change_charges(moved, state.owned, collisions, frame, h)
         frame = mixing.align(state.owned, state.moments)
+        if thermal is not None:
+            thermal.finish(state.owned, frame, matrices=matrices)
 
         # ledger and sources
         ledger = StepLedger(
@@ -277,6 +292,7 @@ class Stepper:
             },
             kinematic_heat=float(self.cell_volume @ scheme.heat(state)),
             frame_work=0.0 if shifts is None else float(self.cell_volume @ shifts.work),
+            mixing={} if thermal is None else {k: float(self.cell_volume @ v) for k, v in thermal.last.items()},
         )
         sources = sources_of(collided / h)
         state.time += dt

@@ -118,6 +118,30 @@ def test_output_and_restart(tmp_path):
     assert again.ledger() == transport.ledger()
 
 
+def test_cells_without_solution_go_to_their_largest_entropy_and_the_first_law_closes():
+    """Policy "equilibrate" on a block; one Newton step is not enough for some cells."""
+    sections = {"alignment": {"on_failure": "equilibrate", "max_iterations": 1}, "ledger": {"thermodynamics": True}}
+    transport, fluid = make("cartesian", 2, groups=3, **sections)
+    for _ in range(3):
+        transport.step(fluid, transport.max_dt())
+    summary = transport.alignment_summary()
+    assert summary["failed"] == 0
+    assert summary["equilibrated"] > 0
+    fields = {field.name: field.values for field in transport.fields()}
+    assert fields["alignment/equilibrated"].sum() == summary["equilibrated"]
+    moved = fields["alignment/equilibrated"] > 0
+    assert (fields["alignment/equilibration_entropy"][moved] > 0.0).all()
+    both = fields["alignment/equilibration_heat"] + fields["alignment/equilibration_populations"]
+    assert (np.abs(both) <= 1e-10 * fields["thermodynamics/scale"]).all()
+    assert (np.abs(fields["thermodynamics/imbalance"]) <= 1e-12 * fields["thermodynamics/scale"]).all()
+    assert (np.abs(fields["thermodynamics/kinematic"]) <= 1e-12 * fields["thermodynamics/scale"]).all()
+    assert not fields["thermodynamics/kinematic"][~moved].any()
+    # nothing is lost: energy and numbers balance as ever
+    ledger = transport.ledger()
+    balance = ledger["collisions energy"] + ledger["inflow energy"] + ledger["corrections energy"]
+    assert energy_held(transport) == pytest.approx(balance, rel=1e-12)
+
+
 def test_what_is_refused_on_blocks():
     mesh = BlockMesh.uniform((0.0,) * 3, (1.0,) * 3, (2, 2, 2), "cartesian")
     product = {"angles": {"kind": "product"}}

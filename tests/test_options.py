@@ -69,7 +69,10 @@ def test_key_of_another_section_is_found():
         ({"collisions": {"table": "x.h5"}}, "collisions.table is 'x.h5'; accepted only with source"),
         ({"advection": {"cfl": 0.7}}, 'advection.cfl is 0.7; accepted with reconstruction = "linear": 0 < cfl <= 0.5'),
         ({"advection": {"cfl": 1.5}}, "advection.cfl is 1.5; accepted: a number > 0 and <= 1"),
-        ({"alignment": {"on_failure": "equilibrate"}}, "alignment.on_failure is 'equilibrate', which needs"),
+        (
+            {"alignment": {"on_failure": "equilibrate"}, "advection": {"scheme": "matrix"}},
+            "alignment.on_failure is 'equilibrate'; accepted with advection.scheme",
+        ),
         (
             {"petsc": {"ksp_type": "gmres"}},
             "petsc has the key 'ksp_type'; accepted: names that start with misci_",

@@ -37,6 +37,7 @@ from .charges import KINDS, ChargeAxes, charge_axes
 from .conserved import DENSITY, FLUX, ChargedCells
 from .report import (
     CONVERGED,
+    EQUILIBRATED,
     LOCKED,
     MAX_ITERATIONS,
     NO_DESCENT,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERGED",
     "DENSITY",
+    "EQUILIBRATED",
     "FLUX",
     "KINDS",
     "LOCKED",
@@ -68,6 +70,7 @@ __all__ = [
     "charge_axes",
     "density_matrices",
     "eigen_populations",
+    "medium_batch",
     "mixing_probabilities",
     "prepare",
     "project",
@@ -528,3 +531,7 @@ def eigen_populations(density_matrix: ArrayLike, previous: ArrayLike, *, n_flavo
     result = np.empty(before.shape)
     _mixing.eigen_populations_batch(fields, before, int(n_flavors), result)
     return result[0] if single else result
+
+
+#: Checked arrays of everything but populations, for other modules that work on the same plain arrays.
+medium_batch = _prepare

@@ -20,8 +20,11 @@ NO_DESCENT = _kernel.NO_DESCENT
 MAX_ITERATIONS = _kernel.MAX_ITERATIONS
 NOT_FINITE = _kernel.NOT_FINITE
 
+#: Without an aligned state, and moved to the state of largest entropy: set by policy, never by the solver.
+EQUILIBRATED = 6
+
 #: Names of the status codes, index = code.
-STATUS_NAMES = ("converged", "locked", "singular", "no descent", "max iterations", "not finite")
+STATUS_NAMES = ("converged", "locked", "singular", "no descent", "max iterations", "not finite", "equilibrated")
 
 
 @dataclass

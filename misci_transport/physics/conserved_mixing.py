@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..alignment import CONVERGED, DENSITY, FLUX, LOCKED, ChargeAxes, ChargedCells, charge_axes
-from ..alignment.branches import Point, continue_branch, start_branches
+from ..alignment.branches import Point, Start, continue_branch, distance_between, project_points, start_branches
 from ..alignment.conserved import density_matrix_of
 from ..errors import ConfigurationError
 from ..phase_space import HALO
+from ..thermodynamics import find_equilibrium
+from .equilibration import Equilibrated, charged_batch, heats
 from .interfaces import Interfaces, transfer
 from .mixing import OTHER_ROOT, PURE_FLAVOR_TOLERANCE, LocalMixing, condition_numbers
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ..fluid import Fluid
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
+    from ..thermodynamics import Equilibrium
     from .charge_transport import ChargeTransport
     from .collisions import CollisionOperator
     from .hamiltonian import Hamiltonian
@@ -50,7 +53,8 @@ class Event:
     """Something that happened to the branch of a cell."""
 
     cell: int  #: global number
-    #: "continued", "turned" (another branch behind a turning point), "reprojected", "held", or "charges KIND" (chosen)
+    #: "continued", "turned" (another branch behind a turning point), "reprojected", "equilibrated", "held", or
+    #: "charges KIND" (chosen)
     kind: str
     lost: float = 0.0  #: part of sum |weight| |density_matrix|^2 that a projection lost
 
@@ -393,7 +397,12 @@ class ConservedMixing(LocalMixing):
             self.residual[free] = report.residual
             for cell in free[report.failures]:
                 self._rescue(int(cell), populations, charges, y)
+        self._equilibrated_before = self.equilibrated.copy()
+        if self.on_failure == "equilibrate" and self.may_equilibrate and self.fixed == DENSITY:
+            for cell in np.flatnonzero(self.failed):
+                self._equilibrate_charged(int(cell), populations, charges, y)
         self._judge()
+        self._equilibrated_before = None
         for cell in np.flatnonzero(self.failed):
             self._note(int(cell), "held")
         self._accept(populations, y, charges, moments)
@@ -480,6 +489,60 @@ class ConservedMixing(LocalMixing):
             populations[cell], y[cell] = begun.populations[0], begun.unknowns[0]
             self.status[cell], self.residual[cell] = CONVERGED, begun.report.residual[0]
             self._note(cell, "reprojected", float(begun.distance[0]))
+
+    def _equilibrate_charged(
+        self, cell: int, populations: NDArray[np.float64], charges: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> None:
+        """Give a cell the aligned state next to that of largest entropy with its numbers, energy and charges.
+
+        Eq. (9) is solved at the middle of the bins; where a bin's average differs, the aligned state is near it only,
+        and how far is the event's loss.
+        """
+        known = self._known
+        if known is None:
+            return
+        index = np.array([cell])
+        old, new = known.cells.take(index), self.cells.take(index)
+        before = old.density_matrices(populations[index], known.unknowns[index], known.charges[index])
+        batch = charged_batch(new, self.medium.take(index, populations).velocity)
+        count = int(new.axes.counts[0])
+        found = find_equilibrium(
+            before,
+            batch,
+            charges=new.axes.matrices()[:, :count] if count else None,
+            given_charges=charges[index, :count] if count else None,
+        )
+        if not found.successful:
+            return
+        begun = self._begin_at(new, found, charges[index])
+        if not begun.report.successful:
+            return
+        after = new.density_matrices(begun.populations, begun.unknowns, begun.charges)
+        projectors = [
+            cells.projectors(unknowns, held, populations.shape[-1])[0]
+            for cells, unknowns, held in (
+                (old, known.unknowns[index], known.charges[index]),
+                (new, begun.unknowns, begun.charges),
+            )
+        ]
+        turning, shrinking = heats(before, after, populations[index], begun.populations, projectors, batch)
+        populations[cell], y[cell] = begun.populations[0], begun.unknowns[0]
+        self._book_equilibration(cell, Equilibrated(found, begun.populations, turning, shrinking))
+        self._note(cell, "equilibrated", float(begun.distance[0]))
+
+    def _begin_at(self, one: ChargedCells, found: Equilibrium, charges: NDArray[np.float64]) -> Start:
+        """The aligned state next to an equilibrium, which commutes with H + (lambda/beta) Q."""
+        given, beta = found.density_matrix, found.inverse_temperature[:, None]
+        multipliers = np.zeros((1, 2))
+        if found.multipliers.size and beta[0, 0] != 0.0:
+            multipliers[:, : found.multipliers.shape[1]] = -found.multipliers / beta
+        y = one.unknowns(found.moments, multipliers)
+        populations = project_points(one, y, charges, given, self.phase_space.cell_shape[-1])
+        report = one.align(populations, y, charges, tolerance=self.tolerance)
+        if report.successful:
+            far = distance_between(one, one.density_matrices(populations, y, charges), given)
+            return Start(populations, y, charges, report, far)
+        return start_branches(one, given, charges=charges, tolerance=self.tolerance)
 
     def _note(self, cell: int, kind: str, lost: float = 0.0) -> None:
         self.events.append(Event(self.decomposition.start + cell, kind, lost))
@@ -570,6 +633,7 @@ class ConservedMixing(LocalMixing):
 
     def undo_charges(self) -> None:
         """Put charges and multipliers before the last ``change_charges`` back."""
+        super().undo_charges()
         if self._before is not None:
             self.charges, self.multipliers, self.wave_numbers = self._before
             self._before, self._cells = None, None

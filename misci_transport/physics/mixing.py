@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..alignment import CONVERGED, LOCKED, STATUS_NAMES, Batch
+from ..alignment import CONVERGED, EQUILIBRATED, LOCKED, STATUS_NAMES, Batch
 from ..errors import ConvergenceError
 from ..kernels.alignment_batch_residual import evaluate_batch, to_coordinates_batch
 from ..kernels.projectors import electron_mixing_bounds, fill_projectors
 from ..kernels.traces import level_densities
 from ..phase_space import local_rows
+from ..thermodynamics.quantities import zeroth_weight
+from .equilibration import EquilibrationRecord, equilibrate
 from .hamiltonian import matter_beta
 from .levels import LevelFrame
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
     from .collisions import CollisionOperator
+    from .equilibration import Equilibrated
     from .hamiltonian import Hamiltonian
 
 logger = logging.getLogger(__name__)
@@ -61,12 +64,12 @@ class _Record:
         self.far = np.zeros(cells, dtype=bool)  #: began far from the density matrices they were given
         self.held = 0  #: cells that kept their old alignment, summed over all alignments
         self.continued = 0  #: cells that Newton reached only by continuation, summed over all alignments
+        self.equilibrated = EquilibrationRecord.empty(cells)
 
     @property
     def failed(self) -> NDArray[np.bool_]:
         """Cells without a solution in the last alignment."""
-        failed: NDArray[np.bool_] = (self.status != CONVERGED) & (self.status != LOCKED)
-        return failed
+        return ~np.isin(self.status, (CONVERGED, LOCKED, EQUILIBRATED))
 
     def views(self, ghosted: NDArray[np.float64], b: Any) -> list[tuple[slice, NDArray[np.float64], Any]]:
         """All cells are one region."""
@@ -186,6 +189,12 @@ class LocalMixing(_Record):
         self.number_weight = phase_space.number_weight
         self.frame = LevelFrame.locked(phase_space, decomposition.size)
         self._bound = np.empty(decomposition.size)
+        #: whether `align` may change populations: time steps may, a stationary solution asks for given ones
+        self.may_equilibrate = True
+        self._equilibrated_before: EquilibrationRecord | None = None
+        if on_failure == "equilibrate":
+            # H must follow from an energy
+            zeroth_weight(self.medium)
 
     def set_fluid(self, fluid: Fluid) -> None:
         """Matter potential and velocity of this rank's cells."""
@@ -257,12 +266,15 @@ class LocalMixing(_Record):
     def align(self, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> LevelFrame:
         """Solve for D_0, D_1 (in place) and return the eigenvectors (collective).
 
+        With the policy "equilibrate" a cell without a solution gets other populations as well.
+
         Raises
         ------
         ConvergenceError
-            On all ranks, if a cell has no solution and the policy is "stop".
+            On all ranks, if a cell has no solution and the policy is "stop", or "equilibrate" and it has no state of
+            largest entropy either.
         """
-        populations = np.ascontiguousarray(populations)
+        given, populations = populations, np.ascontiguousarray(populations)
         batch = replace(self.medium, populations=populations)
         if self.solver == "petsc":
             report = self._solve_by_snes(batch, moments)
@@ -272,8 +284,40 @@ class LocalMixing(_Record):
         if self.solver != "petsc":
             for cell in report.failures:
                 self._strengthen(int(cell), populations, moments)
+        self._equilibrated_before = self.equilibrated.copy()
+        if self.on_failure == "equilibrate" and self.may_equilibrate:
+            for cell in np.flatnonzero(self.failed):
+                self._equilibrate(int(cell), given, moments)
         self._judge()
+        self._equilibrated_before = None
         return self.eigenvectors(moments)
+
+    def undo_charges(self) -> None:
+        """Forget what a step equilibrated that failed on another rank."""
+        if self._equilibrated_before is not None:
+            self.equilibrated, self._equilibrated_before = self._equilibrated_before, None
+
+    def _equilibrate(self, cell: int, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
+        """Give a cell the populations and moments of its state of largest entropy, if there is one."""
+        index = np.array([cell])
+        batch = self.medium.take(index, populations)
+        new = equilibrate(np.ascontiguousarray(populations[index]), np.ascontiguousarray(moments[index]), batch)
+        if not new.found.successful:
+            return
+        populations[cell], moments[cell] = new.populations[0], new.found.moments[0]
+        self._book_equilibration(cell, new)
+
+    def _book_equilibration(self, cell: int, new: Equilibrated) -> None:
+        self.status[cell], self.residual[cell] = EQUILIBRATED, new.found.residual[0]
+        self.equilibrated.add(cell, new.turning, new.shrinking, new.produced)
+        logger.warning(
+            "cell %d has no aligned state and was moved to that of largest entropy: Q_kin %.3e MeV cm^-3, "
+            "entropy %.3e cm^-3 (before %.3e)",
+            self.decomposition.numbers[cell],
+            new.turning,
+            new.found.entropy[0],
+            new.found.entropy_before[0],
+        )
 
     def _strengthen(self, cell: int, populations: NDArray[np.float64], moments: NDArray[np.float64]) -> None:
         """Follow a cell's solution from no self-interaction, where it is unique, to the full one.
@@ -326,6 +370,8 @@ class LocalMixing(_Record):
         ]
         message = "; ".join(w for part in self.decomposition.comm.allgather(words) for w in part)
         text = f"alignment has no solution in {total} of {self.decomposition.total} cells ({message})"
+        if self.on_failure == "equilibrate":
+            raise ConvergenceError(f"{text}, nor a state of largest entropy" if self.may_equilibrate else text)
         if self.on_failure == "stop":
             raise ConvergenceError(f'{text}; alignment.on_failure = "hold" would keep their previous alignment')
         if self.decomposition.comm.rank == 0:

@@ -28,6 +28,7 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
+    ("thermodynamics", ("mesh/face", "thermodynamics/change", "thermodynamics/scale"), pictures.thermodynamics),
 )
 #: The same for runs of the quantum kinetic equation.
 BOX_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (

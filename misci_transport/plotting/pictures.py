@@ -299,9 +299,12 @@ def solver(reader: Reader) -> Any:
                     panel.plot(
                         center[chosen] / KILOMETRE, values[chosen], marker, color=color, markersize=3, label=text
                     )
-            failed = reader["alignment/status"] < 0
-            if failed.any():
-                panel.plot(center[failed] / KILOMETRE, values[failed], "x", color=FLAVOR_COLORS[1], label="failed")
+            # codes of alignment.report: 2 to 5 are failures, 6 is a cell that was moved to its largest entropy
+            status = reader["alignment/status"]
+            for chosen, text in (((status >= 2) & (status < 6), "failed"), (status == 6, "equilibrated")):
+                if chosen.any():
+                    marker = "x" if text == "failed" else "^"
+                    panel.plot(center[chosen] / KILOMETRE, values[chosen], marker, color=FLAVOR_COLORS[1], label=text)
             panel.set_ylabel(label)
             _log_radius(panel, center[0], center[-1])
         panels[0].set_ylim(-0.5, 1.4 * max(reader["alignment/iterations"].max(), 5.0))
@@ -361,6 +364,8 @@ def ledger(reader: Reader) -> Any:
     time = 1.0e3 * reader["history/time"]
     names = [name for name in reader.names if name.startswith("history/")]
     names = [name for name in names if name.rpartition("/")[2] not in ("time", "step", "dt")]
+    # the energy of mixing is smaller by many orders of magnitude and has a picture of its own
+    names = [name for name in names if not name.startswith("history/mixing_")]
     energies = [name for name in names if reader.describe(name)["unit"] == "MeV"]
     counts = [name for name in names if name.startswith("history/count")]
     numbers = [name for name in names if name not in energies and name not in counts]
@@ -381,6 +386,45 @@ def ledger(reader: Reader) -> Any:
             panel.set_ylabel(label)
             if chosen:
                 panel.legend()
+        titled(figure, reader)
+    return figure
+
+
+_TERMS = ("change", "work", "transport", "collisions", "charges", "kinematic", "corrections")
+
+
+def thermodynamics(reader: Reader) -> Any:
+    """The first law of mixing: terms of dU in every cell so far, and how well they close."""
+    _, center = _radii(reader)
+    palette = (BLACK, *FLAVOR_COLORS, *LEVEL_COLORS, GREY)
+    with styled():
+        figure, axes = canvas(1, 2, 9.0, 3.6)
+        panel = axes[0, 0]
+        largest = 0.0
+        for index, name in enumerate(_TERMS):
+            values = ERG_PER_MEV * reader[f"thermodynamics/{name}"]
+            if not values.any():
+                continue
+            largest = max(largest, float(np.abs(values).max()))
+            style = "-" if name == "change" else ("--", ":")[index % 2]
+            panel.plot(center / KILOMETRE, values, color=palette[index % len(palette)], linestyle=style, label=name)
+        if largest > 0.0:
+            panel.set_yscale("symlog", linthresh=1.0e-12 * largest)
+        panel.set_ylabel("terms of dU since the start [erg cm$^{-3}$]")
+        panel.legend()
+        panel = axes[0, 1]
+        for name, color, text in (
+            ("scale", GREY, "sizes of all summands"),
+            ("change", BLACK, "change of U"),
+            ("imbalance", FLAVOR_COLORS[0], "what does not close"),
+        ):
+            values = ERG_PER_MEV * np.abs(reader[f"thermodynamics/{name}"])
+            if (values > 0.0).any():
+                panel.semilogy(center / KILOMETRE, np.where(values > 0.0, values, np.nan), color=color, label=text)
+        panel.set_ylabel("[erg cm$^{-3}$]")
+        panel.legend()
+        for panel in axes[0]:
+            _log_radius(panel, center[0], center[-1])
         titled(figure, reader)
     return figure
 

@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     bipolar,
     bulb,
     collisional,
+    decoherence,
     diffusion,
     fast_box,
     isotropy,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from misci_transport.alignment import EQUILIBRATED
 from misci_transport.alignment.conserved import density_matrix_of
 from misci_transport.constants import ATOMIC_MASS_UNIT, FERMI_POTENTIAL, PHASE_SPACE
 from misci_transport.energy import EnergyGrid
@@ -234,6 +235,37 @@ def test_density_matrices_of_projectors(flavors):
     np.testing.assert_allclose(found[: flavors**2], expected, atol=1e-15)
     np.testing.assert_array_equal(found[flavors**2 :], populations[flavors:])
     np.testing.assert_array_equal(packed_of(components_of(found, flavors), flavors), found)
+
+
+def test_a_cell_with_charges_is_moved_to_its_largest_entropy(small):
+    """Policy "equilibrate": the charges that are carried, the numbers and the energy stay; the cell is an event."""
+    begin = replace(small, emission=small.emission * np.array([1.0, 0.5])[:, None, None])
+    case, mixing = evolving(small, begin)
+    mixing.on_failure = "equilibrate"
+    case.step(0.4 * case.mesh.width.min())
+    # populations that have nothing to do with the last ones, and no way to iterate
+    mixing.max_iterations = 0
+    mixing._continue = lambda *_: False
+    known = mixing._known
+    case.state.owned[:, :, 1] *= 0.95
+    before = known.cells.density_matrices(case.state.owned, known.unknowns, known.charges)
+    begin_charges = mixing.charges.copy()
+    mixing.align(case.state.owned, case.state.moments)
+    moved = np.flatnonzero(mixing.status == EQUILIBRATED)
+    assert moved.size > 0
+    assert not mixing.failed.any()
+    assert {event.cell for event in mixing.events if event.kind == "equilibrated"} == set(moved)
+    np.testing.assert_array_equal(mixing.equilibrated.times[moved], 1)
+    np.testing.assert_allclose(mixing.cells.axes.charges(case.state.moments)[moved], begin_charges[moved], rtol=1e-9)
+    n = case.phase_space.n_flavors
+    numbers = case.state.owned[moved][..., :n].sum(axis=-1)
+    np.testing.assert_allclose(numbers, before[moved][..., :n].sum(axis=-1), rtol=1e-10, atol=1e-14)
+    assert (mixing.equilibrated.entropy[moved] > -1e-9).all()
+    # the next alignment begins there
+    mixing.max_iterations = 50
+    mixing.align(case.state.owned, case.state.moments)
+    assert not mixing.failed.any()
+    assert mixing.status[moved].max() < EQUILIBRATED
 
 
 def test_a_cell_that_is_held_is_an_event(small):

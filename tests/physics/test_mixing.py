@@ -7,7 +7,8 @@ import logging
 import numpy as np
 import pytest
 
-from misci_transport.alignment import LOCKED
+from misci_transport.alignment import EQUILIBRATED, LOCKED
+from misci_transport.constants import HBAR_C
 from misci_transport.energy import EnergyGrid
 from misci_transport.errors import ConfigurationError, ConvergenceError
 from misci_transport.flavor import MixingParameters, unpack
@@ -17,6 +18,7 @@ from misci_transport.physics.hamiltonian import Hamiltonian
 from misci_transport.physics.levels import LevelFrame
 from misci_transport.physics.mixing import LocalMixing, NoMixing
 from misci_transport.quadrature import AngularGrid
+from misci_transport.thermodynamics import energy, entropy, state_of_populations
 from misci_transport.verify.setup import Case
 
 ENERGY = EnergyGrid.logarithmic(5.0, 40.0, 3)
@@ -182,6 +184,69 @@ def test_a_cell_without_solution_is_named_or_held(caplog):
     assert failed.size == mixing.held > 0
     np.testing.assert_array_equal(case.state.moments[failed], before[failed])
     assert "they keep their previous alignment" in caplog.text
+
+
+@pytest.mark.parametrize("n_flavors", [2, 3])
+def test_a_cell_without_solution_is_moved_to_its_largest_entropy(n_flavors, caplog):
+    """Policy "equilibrate": same numbers and energy, aligned afterwards, and carried on by the next alignment."""
+    case, mixing = occupied(n_flavors, self_interaction=True, scale=1e-5)
+    mixing.align(case.state.owned, case.state.moments)
+    # far from where they were aligned: the guess is no solution, and no iteration is allowed
+    case.state.owned[..., :n_flavors] = case.state.owned[..., :n_flavors][..., ::-1].copy()
+    mixing.max_iterations = 0
+    mixing.on_failure = "equilibrate"
+    before, guess = case.state.owned.copy(), case.state.moments.copy()
+    with caplog.at_level(logging.WARNING):
+        mixing.align(case.state.owned, case.state.moments)
+    moved = np.flatnonzero(mixing.status == EQUILIBRATED)
+    assert moved.size >= 2
+    assert not mixing.failed.any()
+    assert "moved to that of largest entropy" in caplog.text
+    assert caplog.text.count("has no aligned state") == moved.size
+    np.testing.assert_array_equal(mixing.equilibrated.times, mixing.status == EQUILIBRATED)
+    rest = np.setdiff1d(np.arange(DENSITY.size), moved)
+    np.testing.assert_array_equal(case.state.owned[rest], before[rest])
+    batch = mixing.medium.take(moved, case.state.owned)
+    states = [
+        state_of_populations(np.ascontiguousarray(f[moved]), np.ascontiguousarray(d[moved]), batch)
+        for f, d in ((before, guess), (case.state.owned, case.state.moments))
+    ]
+    # the same numbers and energy, more entropy
+    numbers = [state[..., :n_flavors].sum(axis=-1) for state in states]
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=1e-12)
+    energies = [energy(state, batch) for state in states]
+    np.testing.assert_allclose(energies[1].mixing, energies[0].mixing, atol=1e-10 * energies[0].scale.max())
+    produced = entropy(states[1], batch) - entropy(states[0], batch)
+    assert (produced > 0.0).all()
+    np.testing.assert_allclose(mixing.equilibrated.entropy[moved], produced, rtol=1e-6)
+    # dU is zero: what turns eigenvectors is what populations lose
+    done = mixing.equilibrated
+    assert np.abs(done.turning[moved]).min() > 0.0
+    scale = HBAR_C * energies[0].scale
+    np.testing.assert_allclose(done.turning[moved] + done.shrinking[moved], 0.0, atol=1e-11 * scale.max())
+    # an ordinary alignment finds it aligned
+    mixing.max_iterations = 50
+    after = case.state.moments.copy()
+    mixing.align(case.state.owned, case.state.moments)
+    assert not mixing.failed.any()
+    assert (mixing.status != EQUILIBRATED).all()
+    assert mixing.iterations[moved].max() <= 1
+    np.testing.assert_allclose(case.state.moments, after, atol=1e-9 * np.abs(after).max())
+
+
+def test_equilibration_is_undone_and_refused_where_populations_are_given():
+    case, mixing = occupied(self_interaction=True, max_iterations=0, on_failure="equilibrate")
+    mixing.may_equilibrate = False
+    with pytest.raises(ConvergenceError, match="has no solution"):
+        mixing.align(case.state.owned, case.state.moments)
+    mixing.may_equilibrate = True
+    # a state that is no state of neutrinos has none of largest entropy
+    case.state.owned[:] = np.nan
+    with pytest.raises(ConvergenceError, match="nor a state of largest entropy"):
+        mixing.align(case.state.owned, case.state.moments)
+    mixing.equilibrated.times[0] = 7
+    mixing.undo_charges()
+    assert mixing.equilibrated.times[0] == 0
 
 
 def test_continuation_finds_the_solution_without_a_history():

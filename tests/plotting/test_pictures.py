@@ -106,6 +106,20 @@ def star(*, mixing=True, history=False):
         Field("survival/surface", probability, ("species", "group"), "1", "P", "global"),
         Field("survival/surface_from_levels", probability, ("species", "group"), "1", "P", "global"),
         Field("survival/adiabatic_vacuum", np.array([0.02215, 0.6767]), ("species",), "1", "P", "global"),
+        *(
+            Field(f"thermodynamics/{name}", size * turn_on[1:, 0, 0] * (center / 1e7) ** -3, cell, "MeV/cm^3", name)
+            for name, size in (
+                ("change", 1e20),
+                ("work", 6e19),
+                ("transport", 4e19),
+                ("collisions", 2e16),
+                ("charges", 0.0),
+                ("kinematic", 0.0),
+                ("corrections", 0.0),
+                ("imbalance", 1e4),
+                ("scale", 1e22),
+            )
+        ),
         Field("reference/radius", radius, ("r",), "cm", "r", "global"),
         Field("reference/luminosity", published, ("s", "r"), "erg/s", "L", "global"),
         Field(
