@@ -14,7 +14,7 @@ import numpy as np
 
 from ..numba_cache import kernel
 
-# Below this angle a sweep's left-over, of second order in the angles, is under round-off.
+# Below this angle the second order of a rotation is under round-off.
 SMALL_ANGLE = 1.0e-8
 MAX_SWEEPS = 12
 # Matrices decomposed side by side by the vectorised version.
@@ -24,6 +24,7 @@ MATRIX, VALUES, REAL, IMAG, WORK = 0, 9, 12, 21, 30
 LANE_ROWS = 46
 # Squares of smaller numbers underflow.
 TINY = 1.0e-150
+HUGE = 1.0e300
 
 
 @kernel
@@ -154,10 +155,14 @@ def eigen3_lanes(lane):
             half = 0.5 * (a1 - a0)
             root = sqrt(half * half + p01 * p01)
             root = root if root > TINY else 1.0
-            t = (p01 if half >= 0.0 else -p01) / (abs(half) + root)
-            largest = abs(t)
-            k = 1.0 / sqrt(1.0 + t * t)
-            w = t * k
+            # tangent t = p/q, cosine k and sine w, by one division
+            q = abs(half) + root
+            p = p01 if half >= 0.0 else -p01
+            hypotenuse = sqrt(q * q + p * p)
+            inverse = 1.0 / (q * hypotenuse)
+            t = p * hypotenuse * inverse
+            k = q * q * inverse
+            w = p * q * inverse
             a0 -= t * p01
             a1 += t * p01
             h = p02
@@ -176,10 +181,14 @@ def eigen3_lanes(lane):
             half = 0.5 * (a2 - a0)
             root = sqrt(half * half + p02 * p02)
             root = root if root > TINY else 1.0
-            t = (p02 if half >= 0.0 else -p02) / (abs(half) + root)
-            largest = abs(t) if abs(t) > largest else largest
-            k = 1.0 / sqrt(1.0 + t * t)
-            w = t * k
+            # tangent t = p/q, cosine k and sine w, by one division
+            q = abs(half) + root
+            p = p02 if half >= 0.0 else -p02
+            hypotenuse = sqrt(q * q + p * p)
+            inverse = 1.0 / (q * hypotenuse)
+            t = p * hypotenuse * inverse
+            k = q * q * inverse
+            w = p * q * inverse
             a0 -= t * p02
             a2 += t * p02
             p01 = -w * p12
@@ -197,10 +206,14 @@ def eigen3_lanes(lane):
             half = 0.5 * (a2 - a1)
             root = sqrt(half * half + p12 * p12)
             root = root if root > TINY else 1.0
-            t = (p12 if half >= 0.0 else -p12) / (abs(half) + root)
-            largest = abs(t) if abs(t) > largest else largest
-            k = 1.0 / sqrt(1.0 + t * t)
-            w = t * k
+            # tangent t = p/q, cosine k and sine w, by one division
+            q = abs(half) + root
+            p = p12 if half >= 0.0 else -p12
+            hypotenuse = sqrt(q * q + p * p)
+            inverse = 1.0 / (q * hypotenuse)
+            t = p * hypotenuse * inverse
+            k = q * q * inverse
+            w = p * q * inverse
             a1 -= t * p12
             a2 += t * p12
             p02 = w * p01
@@ -230,7 +243,12 @@ def eigen3_lanes(lane):
             lane[(WORK + 12) * LANES + i] = x2
             lane[(WORK + 13) * LANES + i] = y2
             lane[(WORK + 14) * LANES + i] = z2
-            lane[(WORK + 15) * LANES + i] = largest
+            # angles that a further sweep would begin with
+            gap = abs(a1 - a0)
+            left = abs(p01) / (gap if gap > TINY else TINY)
+            gap = abs(a2 - a0)
+            other = abs(p02) / (gap if gap > TINY else TINY)
+            lane[(WORK + 15) * LANES + i] = left if left > other else other
         converged = True
         for i in range(LANES):
             # A NaN ends the loop too: the caller tests for it.
@@ -251,6 +269,29 @@ def eigen3_lanes(lane):
         x2 = lane[(WORK + 12) * LANES + i]
         y2 = lane[(WORK + 13) * LANES + i]
         z2 = lane[(WORK + 14) * LANES + i]
+        # the last rotations are below SMALL_ANGLE: first order is exact
+        gap = a1 - a0
+        t = lane[(WORK + 3) * LANES + i] / (gap if abs(gap) > TINY else HUGE)
+        h = x0
+        x0 -= t * x1
+        x1 += t * h
+        h = y0
+        y0 -= t * y1
+        y1 += t * h
+        h = z0
+        z0 -= t * z1
+        z1 += t * h
+        gap = a2 - a0
+        t = lane[(WORK + 4) * LANES + i] / (gap if abs(gap) > TINY else HUGE)
+        h = x0
+        x0 -= t * x2
+        x2 += t * h
+        h = y0
+        y0 -= t * y2
+        y2 += t * h
+        h = z0
+        z0 -= t * z2
+        z2 += t * h
         swap = a0 > a1
         h = a0
         a0 = a1 if swap else a0
