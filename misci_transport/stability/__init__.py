@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .contour import ACCURACY, Growth, cell_growth, growth_rate, unstable_modes, wave_numbers, wave_vectors
+from .eigenmodes import Spectrum, dense_spectrum, spectrum
 from .growth import (
     COLLISIONAL,
     FAST,
@@ -31,7 +32,6 @@ from .modes import (
     linearise_flavors,
 )
 from .scan import Scan, scan_cells
-from .spectrum import Spectrum, dense_spectrum, spectrum
 
 __all__ = [
     "ACCURACY",

@@ -11,14 +11,14 @@ from scipy.optimize import minimize_scalar
 
 from ..errors import ConfigurationError, ConvergenceError
 from .contour import ACCURACY, growth_rate, wave_vectors
+from .eigenmodes import spectrum
 from .modes import AXIAL, FlavorModes, LevelModes, linearise, linearise_flavors
-from .spectrum import spectrum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from .eigenmodes import Spectrum
     from .modes import Modes
-    from .spectrum import Spectrum
 
 #: What drives a mode, by the code of the output. A fast one grows without vacuum term and collisions, a slow one with
 #: the vacuum term alone, a collisional one needs collisions.

@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     fast_box,
     isotropy,
     landau_zener,
+    linear_stability,
     matter,
     oscillation,
     phase,
