@@ -13,6 +13,7 @@ from . import (  # noqa: F401
     adiabatic,
     bipolar,
     bulb,
+    closures,
     collisional,
     diffusion,
     fast_box,
