@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .fluid import Fluid
     from .physics.block_boundary import BlockBoundary
     from .physics.boundary import Boundary
+    from .physics.levels import LevelFrame
 
 logger = logging.getLogger(__name__)
 
@@ -213,6 +214,25 @@ class Transport:
         if self.options.advection.scheme == "adiabatic" or isinstance(self.mixing, NoMixing):
             return PopulationScheme(self.advection, self.decomposition)
         return MatrixScheme(self.advection, self.mixing)
+
+    def observe(self, fluid: Fluid) -> tuple[CollisionOperator, LevelFrame]:
+        """Collisions and eigenvectors of the state over ``fluid``, without changing the populations (collective).
+
+        For what looks at a state that was restored, such as the scan of its stability.
+
+        Raises
+        ------
+        UnphysicalInputError, TableError, ConvergenceError
+            As `step`.
+        """
+        collisions = self._set_fluid(fluid)
+        if not self._aligned:
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
+            self._aligned = True
+        elif self._frame_is_old:
+            self._frame = self.mixing.eigenvectors(self.state.moments)
+        self._frame_is_old = False
+        return collisions, self._frame
 
     def fill(self, fluid: Fluid, occupations: NDArray[np.float64]) -> None:
         """Begin from density matrices diagonal in flavour, n_f[cell, direction, species, group, flavour] in [0, 1].

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..io.read import Reader, open_output
-from . import cuts, kinetics, pictures
+from . import cuts, kinetics, pictures, stability_map
 from .style import save
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("solver", ("mesh/face", "alignment/iterations", "alignment/residual", "alignment/locked"), pictures.solver),
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
+    ("map", ("stability/growth", "stability/center"), stability_map.stability),
 )
 #: The same for runs of the quantum kinetic equation.
 BOX_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (

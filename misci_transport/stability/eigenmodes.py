@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Terms up to which LAPACK takes a cell as it is, in the search for growing modes.
 DENSE_TERMS = 160
+#: The same where many wave numbers are looked at and no count follows.
+FEW_TERMS = 64
 #: Terms up to which `dense_spectrum` solves; it then takes minutes.
 LARGEST_DENSE = 6000
 #: Coordinates whose terms overlap less than this are taken apart for first guesses.
@@ -157,7 +159,7 @@ def spectrum(
     contour = Contour(modes, wave_number, block)
     found = _Zeros(modes, wave_number, block, floor)
     if contour.lines and contour.bound > floor:
-        begin = coarse_frequencies(modes, wave_number, block)
+        begin = coarse_frequencies(modes, wave_number, block, DENSE_TERMS if check else FEW_TERMS)
         if guesses is not None:
             begin = np.concatenate([begin, guesses])
         found.follow(begin[begin.imag > GUESS * floor], contour)
@@ -191,7 +193,11 @@ def coarse_frequencies(
 
     Sets of coordinates that have nothing to do with each other are solved one by one.
     """
-    terms = _coarsened(_circular(modes.terms(), modes), limit, modes.velocity.shape[0])
+    # the same for all wave numbers: kept with the modes, which never change
+    known: dict[int, Terms] = modes.__dict__.setdefault("_coarse", {})
+    if limit not in known:
+        known[limit] = _coarsened(_circular(modes.terms(), modes), limit, modes.velocity.shape[0])
+    terms = known[limit]
     weight = np.abs(terms.amplitude)[:, None] * np.abs(terms.vector) ** 2
     if not weight.size or weight.max() == 0.0:
         return np.empty(0, np.complex128)

@@ -321,6 +321,10 @@ def examine(
 
     damped = bool(modes.damping.any())
     slow = left(damping=True) if damped else best.growth
-    fast = left(damping=True, vacuum=True)
+    net = modes.contrast.sum(axis=1)
+    smallest = 1e-12 * float(np.abs(net).max(initial=0.0))
+    # nothing fast without a crossing
+    crossed = bool(net.max(initial=0.0) > smallest and net.min(initial=0.0) < -smallest)
+    fast = left(damping=True, vacuum=True) if crossed or not isinstance(modes, FlavorModes) else 0.0
     kind = FAST if fast >= MAIN * best.growth else SLOW if slow >= MAIN * best.growth else COLLISIONAL
     return replace(best, kind=kind, without_collisions=slow, without_vacuum=fast)
