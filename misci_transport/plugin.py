@@ -10,6 +10,7 @@ import numpy as np
 
 from .alignment import DENSITY, FLUX
 from .block_mesh import BlockMesh
+from .closures.run import RunClosure
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
 from .domains import make_domain, phase_space_of
 from .energy import EnergyGrid
@@ -134,6 +135,12 @@ class Transport:
             else None
         )
         self._steady: SteadyReport | None = None
+        #: what changes flavours where they are unstable
+        self.closure = (
+            RunClosure(self.phase_space, self.decomposition, options.closure)
+            if options.closure.kind != "none"
+            else None
+        )
 
     def _begin_frame(self, energy: EnergyGrid) -> None:
         """Refuse what the frame terms cannot do before any fluid is known."""
@@ -311,6 +318,8 @@ class Transport:
         due = self.validity is not None and (self.state.step + 1) % self.options.validity.every == 0
         before = self.mixing.effective_hamiltonian(self.state.moments) if due else None  # type: ignore[union-attr]
         result, self._frame = self.stepper.step(self.state, collisions, self.mixing, self._frame, dt)
+        if self.closure is not None:
+            self._convert(self.closure, result, dt)
         self._book(result, dt)
         if due:
             self._measure(before=before, length=SPEED_OF_LIGHT * dt)
@@ -341,6 +350,8 @@ class Transport:
                 'implicit steps: accepted with alignment.charges = "none" and without bin averages, '
                 'advection.scheme = "adiabatic", frame.doppler = false and frame.gravity = "none"'
             )
+        if self.closure is not None:
+            raise ConfigurationError(f"closure.kind is {options.closure.kind!r}; accepted for implicit steps: 'none'")
         with collective(comm):
             if not (np.isfinite(dt) and dt > 0.0):
                 raise UnphysicalInputError(f"time step is {dt!r} s; accepted: a finite value > 0")
@@ -381,6 +392,11 @@ class Transport:
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
+        if self.closure is not None:
+            raise ConfigurationError(
+                f"closure.kind is {self.options.closure.kind!r}; accepted for stationary states: 'none' (a closure "
+                "changes cells after a step in time)"
+            )
         collisions = self._set_fluid(fluid)
         if isinstance(self.mixing, ConservedMixing):
             self.mixing.set_collisions(collisions)
@@ -409,6 +425,19 @@ class Transport:
             petsc_options=self.options.petsc,
             length=length,
         )
+
+    def _convert(self, closure: RunClosure, result: StepResult, dt: float) -> None:
+        """Apply the closure after a step, count what it did, and align what has changed (collective)."""
+        assert self.fluid is not None
+        context = {
+            "vacuum": self.hamiltonian.vacuum,
+            "matter_potential": self.hamiltonian.matter_potential(self.fluid),
+            "strength": self.hamiltonian.strength,
+        }
+        done = closure.apply(self.state.owned, self._frame, dt, context)
+        result.ledger.counts |= {name: int(value) for name, value in done.items()}
+        if any(self.decomposition.comm.allgather(bool(done["closure cells"]))):
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
 
     def _measure(self, **given: Any) -> None:
         """Measure the validity of the present state (collective)."""
@@ -495,6 +524,8 @@ class Transport:
                 ),
             ]
         fields += self._mixing_fields()
+        if self.closure is not None:
+            fields += self.closure.fields()
         if self.validity is not None:
             self._measure(stability=self.options.validity.stability_cells > 0)
             assert self.validity.last is not None
@@ -547,6 +578,8 @@ class Transport:
                     "stationary", np.array(float(mixing.fixed == FLUX)), (), "1", "whether fluxes are held", "global"
                 ),
             }
+        if self.closure is not None:
+            held |= {field.name: field for field in self.closure.fields()}
         for name, value in self._totals.items():
             key = f"ledger/{name}"
             held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
@@ -578,6 +611,8 @@ class Transport:
             self.mixing.multipliers = np.array(held["multipliers"])[cells]
             self.mixing.wave_numbers = np.array(held["wave_numbers"])[cells]
             self.mixing.fixed = FLUX if float(held["stationary"]) else DENSITY
+        if self.closure is not None:
+            self.closure.restore(held, cells)
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
         # the moments are those of the last alignment: solving again would change their last digits
