@@ -40,7 +40,7 @@ SAME = 1.0e-5
 #: Points on the circle that tells the multiplicity of a zero.
 CIRCLE = 24
 #: 2 pi times the distance to the nearest pole over the spacing of the directions' poles: below, the sum over directions
-#: is not the integral (its error is about exp(-resolution)), and the mode is one of the beams, not of the distribution.
+#: is not the integral (its error is some exp(-resolution)), and the mode is one of the beams, not of the distribution.
 RESOLVED = 3.0
 
 
