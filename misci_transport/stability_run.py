@@ -15,8 +15,8 @@ from .config import Case, load_case
 from .constants import FERMI_POTENTIAL
 from .errors import ConfigurationError, OutputError
 from .fields import Field
+from .hdf5 import import_h5py
 from .io.checkpoint import restore
-from .io.hdf5 import import_h5py
 from .io.output import write_fields
 from .io.read import open_output
 from .parallel.errors import collective
