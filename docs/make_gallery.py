@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from misci_transport.closures import apply, lepton_number
 from misci_transport.kinetics import two_beams as beams_of_two
 from misci_transport.options import ValidityOptions
-from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, save, styled
+from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, canvas, save, styled
+from misci_transport.stability import spectrum
+from misci_transport.stability.eigenmodes import RESOLVED
 from misci_transport.validity.measures import GAMMA_THRESHOLD
 from misci_transport.validity.monitor import ValidityMonitor
 from misci_transport.verify import (
@@ -17,11 +20,13 @@ from misci_transport.verify import (
     adiabatic,
     bipolar,
     bulb,
+    closures,
     collisional,
     diffusion,
     fast_box,
     kinetics,
     landau_zener,
+    linear_stability,
     pulses,
     radiating_sphere,
     resonance,
@@ -505,6 +510,109 @@ def diffusing():
     return figure
 
 
+def growth_rates():
+    """V10S and V12S: growth over the wave number, and errors of coarse directions against their resolution."""
+    with styled():
+        figure, axes = canvas(1, 3, 9.6, 3.0)
+        beams, fast, errors = axes[0]
+        k = np.linspace(-3.0, 1.0, 400)
+        for (plus, minus), color in (((0.5, -0.5), BLUE), ((0.8, -0.2), VERMILLION)):
+            low, high = (minus - plus + sign * 2.0 * np.sqrt(-plus * minus) for sign in (-1.0, 1.0))
+            beams.plot(k, np.sqrt(np.maximum((k - low) * (high - k), 0.0)), color=color, linewidth=0.9)
+            modes = linear_stability.beam_modes(plus, minus)
+            found = [spectrum(modes, float(x), 1e-3).growth.max(initial=0.0) for x in k[::20]]
+            label = rf"$\zeta_\pm$ = {plus:g}, {minus:g}"
+            beams.plot(k[::20], found, "o", color=color, markersize=3, label=label)
+        p = PROBLEMS["V12S"].values({})
+        k = np.linspace(-1.6, 2.4, 81)
+        net, _ = linear_stability.continuous(p, 8)
+        exact = [linear_stability.continuous_growth(net, 1.0, float(x)) for x in k]
+        fast.plot(k, exact, label="dispersion relation", **EXACT)
+        for angles, color, marker in ((8, VERMILLION, "v"), (32, BLUE, ".")):
+            _, modes = linear_stability.continuous(p, angles)
+            for x in k[::4]:
+                here = spectrum(modes, modes.drift[0] + float(x), 1e-3)
+                for growth, artefact in zip(here.growth, here.artefact, strict=True):
+                    style = "none" if artefact else "full"
+                    fast.plot(x, growth, marker, color=color, markersize=4, fillstyle=style)
+            fast.plot([], [], marker, color=color, markersize=4, label=f"{angles} directions")
+        for shift, color in ((0.0, BLUE), (0.5, GREEN), (0.9, VERMILLION)):
+            resolution, error = _errors_of_directions(shift)
+            errors.loglog(resolution, error, "o", color=color, markersize=2.5, label=f"$G = v - {shift:g}$")
+        x = np.geomspace(0.3, 30.0, 100)
+        errors.loglog(x, np.exp(-x), color=BLACK, linewidth=0.9, label="exp(-resolution)")
+        errors.axvspan(0.3, RESOLVED, color=GREY, alpha=0.12, linewidth=0.0)
+        beams.set(xlabel="wave number $k$", ylabel="growth rate", title="V10S: two beams")
+        fast.set(xlabel=r"$(K - K_0)/\mu$", ylabel=r"growth rate / $\mu$", title="V12S: $G(v) = v$")
+        errors.set(
+            xlabel="resolution", ylabel="relative error of growth", title="6 to 16 directions", ylim=(1e-10, 20.0)
+        )
+        errors.set_xlim(0.3, 60.0)
+        beams.set_ylim(-0.03, 1.35)
+        fast.set_ylim(-0.02, 0.9)
+        for axis, place in ((beams, "upper right"), (fast, "upper right"), (errors, "lower left")):
+            axis.legend(loc=place)
+    return figure
+
+
+def _errors_of_directions(shift: float) -> tuple[list[float], list[float]]:
+    """Resolution and error of growing modes of coarse sets of directions, against 200 directions."""
+
+    def modes(count):
+        cosine, weight = np.polynomial.legendre.leggauss(count)
+        occupied = np.zeros((count, 2, 2))
+        occupied[:, 0, 0], occupied[:, 1, 0] = np.maximum(cosine - shift, 0.0), np.maximum(shift - cosine, 0.0)
+        return linear_stability.flavor_gas(cosine, weight, occupied, 1.0)
+
+    fine = modes(200)
+    resolution, error = [], []
+    for count in (6, 8, 12, 16):
+        coarse = modes(count)
+        for k in coarse.drift[0] + np.linspace(-2.0, 3.0, 41):
+            exact = spectrum(fine, float(k), 1e-4).frequency
+            here = spectrum(coarse, float(k), 1e-3)
+            for sigma, value in zip(here.frequency, here.resolution, strict=True):
+                distance = np.abs(exact - sigma).min(initial=np.inf) / sigma.imag
+                resolution.append(float(value))
+                error.append(float(min(max(distance, 1e-16), 10.0)))
+    return resolution, error
+
+
+def closed():
+    """V24: lepton number and survival over the cosine before and after closures."""
+    p = PROBLEMS["V24"].values({})
+    nu, bar = (closures.coefficients(name, p[name]) for name in ("nu", "nubar"))
+    difference = np.zeros(max(nu.size, bar.size))
+    difference[: nu.size] += nu
+    difference[: bar.size] -= bar
+    net = np.polynomial.Legendre(difference).convert(kind=np.polynomial.Polynomial)
+    cell = closures.angular_cell(closures.lobes(net)[2], 40, 3)
+    before = np.full((cell.velocity.size, 2, 1, 3), 0.2 * nu[0])
+    before[:, 0, 0, 0] = np.polynomial.Legendre(nu)(cell.velocity)
+    before[:, 1, 0, 0] = np.polynomial.Legendre(bar)(cell.velocity)
+    looks = (("box", {}, BLUE, "-"), ("pair", {}, VERMILLION, "-"))
+    looks += (("box", {"dt": 0.5, "relaxation_time": 1.0}, SKY, "--"),)
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.0)
+        left, right = axes[0]
+        left.plot(cell.velocity, lepton_number(before, cell), label="before", **EXACT)
+        for name, given, color, line in looks:
+            after = apply(name, before, cell, **given).occupations
+            label = name + (", after half a relaxation time" if given else "")
+            left.plot(cell.velocity, lepton_number(after, cell), line, color=color, label=label)
+            contrast = before[:, 0, 0, 0] - before[:, 0, 0, 1]
+            if name == "box":
+                kept = (after[:, 0, 0, 0] - before[:, 0, 0, 1]) / contrast
+                right.plot(cell.velocity, kept, line, color=color, label=label)
+        left.axhline(0.0, color=GREY, linewidth=0.7, linestyle=":")
+        right.axhline(1.0 / 3.0, color=GREY, linewidth=0.7, linestyle=":")
+        left.set(xlabel="direction cosine $v$", ylabel="electron minus heavy lepton number $G(v)$")
+        right.set(xlabel="direction cosine $v$", ylabel=r"survival probability of $\nu_e$", ylim=(0.0, 1.2))
+        for axis in axes[0]:
+            axis.legend()
+    return figure
+
+
 PICTURES = {
     "V2": conversion,
     "V3": jumps,
@@ -515,9 +623,11 @@ PICTURES = {
     "V10": opposite_beams,
     "V11": pendulums,
     "V12": fast_instability,
+    "V12S": growth_rates,
     "V14": sphere,
     "V15": free_pulses,
     "V16": diffusing,
+    "V24": closed,
 }
 
 

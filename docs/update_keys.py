@@ -28,6 +28,7 @@ ORDER = (
     "frame",
     "alignment",
     "steady",
+    "closure",
     "validity",
     "ledger",
     "run",

@@ -1,4 +1,4 @@
-"""The command ``misci``: run, plot, inspect, doctor, verify, bench."""
+"""The command ``misci``: run, plot, stability, inspect, doctor, verify, bench."""
 
 from __future__ import annotations
 
@@ -79,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     plot = command("plot", _plot, "Make the pictures of outputs.")
     plot.add_argument("outputs", nargs="+", metavar="OUTPUT", help="output file, or a run's directory")
     plot.add_argument("-o", "--output", metavar="DIR", help="where pictures go (default: beside the output)")
+    stability = command("stability", _stability, "Growth of perturbations in the cells of a run (also under mpirun).")
+    stability.add_argument("target", metavar="RUN", help="checkpoint, output with populations, directory, or CASE.toml")
+    stability.add_argument("-o", "--output", metavar="FILE", help="HDF5 file (default: beside the run's file)")
+    stability.add_argument("--cells", default="auto", help="auto, all, or numbers and ranges a:b:c with commas")
+    stability.add_argument("--floor", type=float, help="1/cm: nothing slower is looked for (default: one e-fold)")
+    stability.add_argument("--waves", type=int, default=61, help="wave numbers of the map, 0: no map")
+    stability.add_argument("--no-kinds", action="store_true", help="do not ask what drives the modes")
+    stability.add_argument("--no-plot", action="store_true", help="write the file only")
+    stability.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the case")
     inspect = command("inspect", _inspect, "Describe an output, a profile, a table, or a snapshot of a fluid code.")
     inspect.add_argument("file", metavar="FILE")
     inspect.add_argument("--map", metavar="MAP.toml", help="fields and units that a snapshot's format does not name")
@@ -114,6 +123,26 @@ def _plot(options: argparse.Namespace, _: list[str]) -> int:
                 directory = Path(options.output) if options.output else path.parent
                 for picture in plot_output(path, directory):
                     print(picture)
+    return 0
+
+
+def _stability(options: argparse.Namespace, _: list[str]) -> int:
+    from .parallel.errors import collective
+    from .parallel.petsc import world
+    from .stability_run import Request, report, stability_of
+
+    comm = world()
+    _start_logging(comm)
+    request = Request(options.cells, options.floor, options.waves, not options.no_kinds)
+    path = stability_of(options.target, options.output, comm, request, options.set)
+    with collective(comm):
+        if comm.rank == 0:
+            from .plotting.gallery import plot_output
+
+            for line in report(path):
+                print(line)
+            pictures = [] if options.no_plot else plot_output(path, path.parent)
+            print(f"wrote {', '.join(str(made) for made in (path, *pictures))}", flush=True)
     return 0
 
 

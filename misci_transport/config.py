@@ -260,6 +260,11 @@ class Case(TransportOptions):
         idle = [name for name in self.petsc if name.startswith("misci_steady_")]
         if idle and self.run.mode != "steady":
             raise ValueError(f'petsc.{idle[0]} has no effect here; accepted with run.mode = "steady"')
+        if self.closure.kind != "none" and (self.run.mode == "steady" or self.run.implicit):
+            raise ValueError(
+                f'closure.kind is {self.closure.kind!r}; accepted with run.mode = "steady" or run.implicit: "none" (a '
+                "closure changes cells after an explicit step in time)"
+            )
         return self
 
     @property

@@ -341,6 +341,40 @@ class LedgerOptions(Section):
     )
 
 
+class ClosureOptions(Section):
+    """What neutrinos become where their flavours are unstable, instead of what the alignment says."""
+
+    kind: Literal["none", "box", "pair", "equilibrium"] = Field(
+        default="none",
+        description="none: the alignment alone; box: flavour equality on the side of the smaller lobe of the "
+        "electron-lepton number; pair: equilibrium of nu_e nubar_e and nu_x nubar_x; equilibrium: of thermodynamics",
+    )
+    where: Literal["crossing", "everywhere"] = Field(
+        default="crossing",
+        description="cells whose electron-lepton number changes sign with angle (a fast instability), or all; only "
+        "cells whose levels are flavours are changed",
+    )
+    depth: float = Field(
+        default=1.0e-3,
+        ge=0.0,
+        le=1.0,
+        description="smaller over larger lobe, above which a crossing counts; shallower ones are left by coarse angles",
+    )
+    relaxation_time: float = Field(
+        default=0.0, ge=0.0, description="s, of an exponential approach; 0: at once, as fast modes take nanoseconds"
+    )
+
+    @model_validator(mode="after")
+    def _idle(self) -> ClosureOptions:
+        fields = type(self).model_fields
+        given = [name for name in ("where", "depth", "relaxation_time") if getattr(self, name) != fields[name].default]
+        if self.kind == "none" and given:
+            raise ValueError(f"{given[0]} is {getattr(self, given[0])!r}; accepted without a closure: leave it out")
+        if self.kind == "box" and self.where == "everywhere":
+            raise ValueError("where is 'everywhere'; accepted with kind = \"box\": 'crossing' (nothing else changes)")
+        return self
+
+
 class TransportOptions(Section):
     """All options of the transport module."""
 
@@ -352,6 +386,7 @@ class TransportOptions(Section):
     frame: FrameOptions = Field(default_factory=FrameOptions)
     alignment: AlignmentOptions = Field(default_factory=AlignmentOptions)
     steady: SteadyOptions = Field(default_factory=SteadyOptions)
+    closure: ClosureOptions = Field(default_factory=ClosureOptions)
     validity: ValidityOptions = Field(default_factory=ValidityOptions)
     ledger: LedgerOptions = Field(default_factory=LedgerOptions)
     petsc: dict[str, str | float | int | bool] = Field(
@@ -379,6 +414,22 @@ class TransportOptions(Section):
             )
         if alignment.averaged and not flavors.mixing:
             raise ValueError("alignment.charges has no effect with flavors.mixing = false; accepted: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _closure(self) -> TransportOptions:
+        kind = self.closure.kind
+        if kind == "none":
+            return self
+        if self.advection.scheme == "matrix":
+            raise ValueError(f'closure.kind is {kind!r}; accepted with advection.scheme = "matrix": "none"')
+        if self.alignment.averaged:
+            raise ValueError(
+                f'closure.kind is {kind!r}; accepted with alignment.charges or bin averages: "none" (conversion would '
+                "change the charges that are held)"
+            )
+        if kind == "equilibrium" and not self.flavors.mixing:
+            raise ValueError("closure.kind is 'equilibrium'; accepted with flavors.mixing = false: none, box, pair")
         return self
 
     @field_validator("petsc", mode="after")

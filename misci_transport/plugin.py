@@ -10,6 +10,7 @@ import numpy as np
 
 from .alignment import DENSITY, FLUX
 from .block_mesh import BlockMesh
+from .closures.run import RunClosure
 from .constants import ATOMIC_MASS_UNIT, EV2_TO_MEV2, FERMI_POTENTIAL, HBAR_C, SOLAR_MASS, SPEED_OF_LIGHT
 from .domains import make_domain, phase_space_of
 from .energy import EnergyGrid
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .fluid import Fluid
     from .physics.block_boundary import BlockBoundary
     from .physics.boundary import Boundary
+    from .physics.levels import LevelFrame
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +140,12 @@ class Transport:
             else None
         )
         self._steady: SteadyReport | None = None
+        #: what changes flavours where they are unstable
+        self.closure = (
+            RunClosure(self.phase_space, self.decomposition, options.closure)
+            if options.closure.kind != "none"
+            else None
+        )
 
     def _begin_frame(self, energy: EnergyGrid) -> None:
         """Refuse what the frame terms cannot do before any fluid is known."""
@@ -218,6 +226,25 @@ class Transport:
         if self.options.advection.scheme == "adiabatic" or isinstance(self.mixing, NoMixing):
             return PopulationScheme(self.advection, self.decomposition)
         return MatrixScheme(self.advection, self.mixing)
+
+    def observe(self, fluid: Fluid) -> tuple[CollisionOperator, LevelFrame]:
+        """Collisions and eigenvectors of the state over ``fluid``, without changing the populations (collective).
+
+        For what looks at a state that was restored, such as the scan of its stability.
+
+        Raises
+        ------
+        UnphysicalInputError, TableError, ConvergenceError
+            As `step`.
+        """
+        collisions = self._set_fluid(fluid)
+        if not self._aligned:
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
+            self._aligned = True
+        elif self._frame_is_old:
+            self._frame = self.mixing.eigenvectors(self.state.moments)
+        self._frame_is_old = False
+        return collisions, self._frame
 
     def fill(self, fluid: Fluid, occupations: NDArray[np.float64]) -> None:
         """Begin from density matrices diagonal in flavour, n_f[cell, direction, species, group, flavour] in [0, 1].
@@ -303,6 +330,8 @@ class Transport:
         due = self.validity is not None and (self.state.step + 1) % self.options.validity.every == 0
         before = self.mixing.effective_hamiltonian(self.state.moments) if due else None  # type: ignore[union-attr]
         result, self._frame = self.stepper.step(self.state, collisions, self.mixing, self._frame, dt)
+        if self.closure is not None:
+            self._convert(self.closure, result, dt)
         self._book(result, dt)
         if due:
             self._measure(before=before, length=SPEED_OF_LIGHT * dt)
@@ -333,6 +362,8 @@ class Transport:
                 'implicit steps: accepted with alignment.charges = "none" and without bin averages, '
                 'advection.scheme = "adiabatic", frame.doppler = false and frame.gravity = "none"'
             )
+        if self.closure is not None:
+            raise ConfigurationError(f"closure.kind is {options.closure.kind!r}; accepted for implicit steps: 'none'")
         with collective(comm):
             if not (np.isfinite(dt) and dt > 0.0):
                 raise UnphysicalInputError(f"time step is {dt!r} s; accepted: a finite value > 0")
@@ -373,6 +404,11 @@ class Transport:
         UnphysicalInputError, TableError, ConvergenceError
             On all ranks (ParallelError on those whose own cells are right).
         """
+        if self.closure is not None:
+            raise ConfigurationError(
+                f"closure.kind is {self.options.closure.kind!r}; accepted for stationary states: 'none' (a closure "
+                "changes cells after a step in time)"
+            )
         collisions = self._set_fluid(fluid)
         if isinstance(self.mixing, ConservedMixing):
             self.mixing.set_collisions(collisions)
@@ -402,6 +438,19 @@ class Transport:
             petsc_options=self.options.petsc,
             length=length,
         )
+
+    def _convert(self, closure: RunClosure, result: StepResult, dt: float) -> None:
+        """Apply the closure after a step, count what it did, and align what has changed (collective)."""
+        assert self.fluid is not None
+        context = {
+            "vacuum": self.hamiltonian.vacuum,
+            "matter_potential": self.hamiltonian.matter_potential(self.fluid),
+            "strength": self.hamiltonian.strength,
+        }
+        done = closure.apply(self.state.owned, self._frame, dt, context)
+        result.ledger.counts |= {name: int(value) for name, value in done.items()}
+        if any(self.decomposition.comm.allgather(bool(done["closure cells"]))):
+            self._frame = self.mixing.align(self.state.owned, self.state.moments)
 
     def _measure(self, **given: Any) -> None:
         """Measure the validity of the present state (collective)."""
@@ -488,6 +537,8 @@ class Transport:
                 ),
             ]
         fields += self._mixing_fields()
+        if self.closure is not None:
+            fields += self.closure.fields()
         if self.validity is not None:
             self._measure(stability=self.options.validity.stability_cells > 0)
             assert self.validity.last is not None
@@ -541,6 +592,8 @@ class Transport:
                     "stationary", np.array(float(mixing.fixed == FLUX)), (), "1", "whether fluxes are held", "global"
                 ),
             }
+        if self.closure is not None:
+            held |= {field.name: field for field in self.closure.fields()}
         for name, value in self._totals.items():
             key = f"ledger/{name}"
             held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
@@ -572,6 +625,8 @@ class Transport:
             self.mixing.multipliers = np.array(held["multipliers"])[cells]
             self.mixing.wave_numbers = np.array(held["wave_numbers"])[cells]
             self.mixing.fixed = FLUX if float(held["stationary"]) else DENSITY
+        if self.closure is not None:
+            self.closure.restore(held, cells)
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
         # the moments are those of the last alignment: solving again would change their last digits

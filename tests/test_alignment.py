@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from misci_transport.alignment import (
     CONVERGED,
+    EQUILIBRATED,
     LOCKED,
     MAX_ITERATIONS,
     NO_DESCENT,
@@ -356,7 +357,9 @@ def test_no_vacuum_and_no_matter_has_no_aligned_state_to_find():
 
 def test_status_names():
     assert STATUS_NAMES[LOCKED] == "locked"
-    assert len(STATUS_NAMES) == NOT_FINITE + 1
+    assert STATUS_NAMES[NOT_FINITE] == "not finite"
+    assert len(STATUS_NAMES) == EQUILIBRATED + 1
+    assert STATUS_NAMES[EQUILIBRATED] == "equilibrated"
     report = AlignmentReport(np.array([0, 1, 3]), np.zeros(3, int), np.zeros(3))
     assert report.failures.tolist() == [2]
 

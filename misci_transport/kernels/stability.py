@@ -4,7 +4,7 @@ A perturbation exp(i K r - i sigma t) of an aligned state obeys i(d_t + mu d_r) 
 
     M(sigma, K) dD = 0,    M = 1 - strength R,
     R: dD -> sum_{m,s,g} w_l (+1 nu, -1 nubar) N_g U (k o U^+ dH U) U^+,    dH = dD_0 - mu dD_1,
-    k_kl = (n_k - n_l)/((h_k - h_l) - (sigma - mu K)).
+    k_kl = (n_k - n_l)/((h_k - h_l) - i Gamma_kl - (sigma - mu K)),   Gamma the damping of coherences by collisions.
 
 With directions on the whole sphere mu is the unit vector v, K and D_1 are vectors, and every symmetry is included.
 
@@ -29,13 +29,17 @@ POINTS = 32
 
 
 @kernel
-def level_modes(populations, velocity, number_weight, vacuum, field, n_flavors, gap, difference, real, imag):
+def level_modes(
+    populations, velocity, number_weight, vacuum, field, n_flavors, gap, difference, vacuum_gap, content, real, imag
+):
     """Modes of one cell: gap h_k - h_l < 0, difference +-N_g (n_k - n_l), and <k|T_a|l> = real + i imag, for k < l.
 
     populations (direction, species, group, level); velocity (direction, axis); vacuum (group, N_f^2), field (1 + axes,
-    N_f^2) packed, cm^-1. Out: gap and difference (direction, 2 group, pair), real and imag (direction, 2 group, pair,
-    N_f^2 - 1); neutrinos first. T_a is the basis of the coordinates, Tr T_a T_b = delta_ab.
+    N_f^2) packed, cm^-1. Out: gap, difference and what the vacuum term gives of the gap (direction, 2 group, pair),
+    content |U_ak|^2 (direction, 2 group, level, flavour), real and imag (direction, 2 group, pair, N_f^2 - 1);
+    neutrinos first. T_a is the basis of the coordinates, Tr T_a T_b = delta_ab.
     """
+    own = np.empty(3)
     n = n_flavors
     groups = number_weight.size
     base = np.empty(9)
@@ -55,10 +59,24 @@ def level_modes(populations, velocity, number_weight, vacuum, field, n_flavors, 
             species = q // groups
             g = q - species * groups
             weight = number_weight[g] * (1.0 - 2.0 * species)
+            for k in range(n):
+                own[k] = 0.0
+                coordinate = n
+                for a in range(n):
+                    ar = vector_r[q, a, k]
+                    ai = vector_i[q, a, k]
+                    content[m, q, k, a] = ar * ar + ai * ai
+                    own[k] += vacuum[g, a] * content[m, q, k, a]
+                    for b in range(a + 1, n):
+                        pr = ar * vector_r[q, b, k] + ai * vector_i[q, b, k]
+                        pi = ar * vector_i[q, b, k] - ai * vector_r[q, b, k]
+                        own[k] += 2.0 * (vacuum[g, coordinate] * pr - vacuum[g, coordinate + 1] * pi)
+                        coordinate += 2
             pair = 0
             for k in range(n):
                 for l in range(k + 1, n):
                     gap[m, q, pair] = values[q, k] - values[q, l]
+                    vacuum_gap[m, q, pair] = (1.0 - 2.0 * species) * (own[k] - own[l])
                     difference[m, q, pair] = weight * (populations[m, species, g, k] - populations[m, species, g, l])
                     diagonal_r = np.empty(3)
                     diagonal_i = np.empty(3)
@@ -139,17 +157,18 @@ def mode_products(real, imag, even, odd):
 
 
 @kernel
-def response_factors(offset, center, shift, gap, difference, plus, minus):
+def response_factors(offset, center, shift, gap, damping, difference, plus, minus):
     """k_kl + k_lk into plus and k_kl - k_lk into minus, (4 point, mode): real, imaginary part, and d/dsigma of both.
 
-    One ray: shift = mu K; gap and difference (mode); the frequencies are center + offset (point).
+    One ray: shift = mu K; gap, damping and difference (mode); the frequencies are center + offset (point).
     """
     count = offset.size
     for point in range(count):
         re = offset[point].real
-        y = offset[point].imag
+        above = offset[point].imag
         for mode in range(gap.size):
             p = difference[mode]
+            y = above + damping[mode]
             # The center is subtracted first: near a common precession this difference is exact.
             x = ((gap[mode] - center) + shift) - re
             s = 1.0 / (x * x + y * y) if p != 0.0 else 0.0
@@ -175,13 +194,13 @@ def response_factors(offset, center, shift, gap, difference, plus, minus):
 
 
 @kernel
-def stability_matrix(offset, center, shift, gap, difference, even, odd, vertex, strength, matrix, slope):
+def stability_matrix(offset, center, shift, gap, damping, difference, even, odd, vertex, strength, matrix, slope):
     """M(sigma, K) and dM/dsigma at sigma = center + offset, off all poles, into matrix and slope.
 
-    offset (point) complex; center real; shift (direction) = v . K, cm^-1; gap, difference (direction, mode), even and
-    odd (direction, mode, product) from `level_modes` and `mode_products`; vertex (direction, L, L) from `axial_vertex`,
-    `transverse_vertex` or `sphere_vertex`; matrix, slope (point, L d, L d) complex, d = N_f^2 - 1. A pair of levels
-    k < l contributes (k_kl + k_lk) even + i (k_kl - k_lk) odd: a product of matrices, which is left to BLAS.
+    offset (point) complex; center real; shift (direction) = v . K, cm^-1; gap, damping, difference (direction, mode),
+    even, odd (direction, mode, product) from `level_modes` and `mode_products`; vertex (direction, L, L) from
+    `axial_vertex`, `transverse_vertex` or `sphere_vertex`; matrix, slope (point, L d, L d) complex, d = N_f^2 - 1. A
+    pair of levels k < l gives (k_kl + k_lk) even + i (k_kl - k_lk) odd: a product of matrices, which is left to BLAS.
     """
     blocks = vertex.shape[1]
     d = matrix.shape[1] // blocks
@@ -195,7 +214,8 @@ def stability_matrix(offset, center, shift, gap, difference, even, odd, vertex, 
         plus = np.empty((4 * count, modes))
         minus = np.empty((4 * count, modes))
         for m in range(shift.size):
-            response_factors(offset[start : start + count], center, shift[m], gap[m], difference[m], plus, minus)
+            here = offset[start : start + count]
+            response_factors(here, center, shift[m], gap[m], damping[m], difference[m], plus, minus)
             upper = np.dot(plus, even[m])
             skewed = np.dot(minus, odd[m])
             for i in range(count):
@@ -220,3 +240,33 @@ def stability_matrix(offset, center, shift, gap, difference, even, odd, vertex, 
                                 if b > a:
                                     matrix[start + i, l * d + b, k * d + a] -= factor * (value - turn)
                                     slope[start + i, l * d + b, k * d + a] -= factor * (value_slope - turn_slope)
+
+
+@kernel
+def pair_response(real, imag, center, shift, gap, damping, difference, response):
+    """sum_modes p/(gap - i Gamma + shift - sigma) and d/dsigma of it into response (2, 2, direction, point).
+
+    Real and imaginary parts along the second axis. Of one pair of flavours: sigma = center + real + i imag (point);
+    gap, damping Gamma, difference p (direction, mode).
+    """
+    points = real.size
+    response[:] = 0.0
+    for m in range(shift.size):
+        for mode in range(gap.shape[1]):
+            p = difference[m, mode]
+            if p == 0.0:
+                continue
+            # The center is subtracted first: near a common precession this difference is exact.
+            pole = (gap[m, mode] - center) + shift[m]
+            damped = damping[m, mode]
+            for point in range(points):
+                x = pole - real[point]
+                y = imag[point] + damped
+                s = 1.0 / (x * x + y * y)
+                # 1/(x - i y), and d/dsigma of it is its square
+                ar = x * s
+                ai = y * s
+                response[0, 0, m, point] += p * ar
+                response[0, 1, m, point] += p * ai
+                response[1, 0, m, point] += p * (ar * ar - ai * ai)
+                response[1, 1, m, point] += p * 2.0 * ar * ai

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..io.read import Reader, open_output
-from . import cuts, kinetics, pictures
+from . import cuts, kinetics, pictures, stability_map
 from .style import save
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("heating", ("mesh/face", "sources/heating_per_baryon", "sources/deleptonization_per_baryon"), pictures.heating),
     ("ledger", ("history/time",), pictures.ledger),
     ("thermodynamics", ("mesh/face", "thermodynamics/change", "thermodynamics/scale"), pictures.thermodynamics),
+)
+#: Pictures of files that `misci stability` writes.
+SCANS: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
+    ("map", ("stability/growth", "stability/center"), stability_map.stability),
 )
 #: The same for runs of the quantum kinetic equation.
 BOX_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
@@ -58,7 +62,7 @@ def plot_output(path: str | os.PathLike[str], directory: str | os.PathLike[str])
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"directory of pictures {directory} cannot be written: {error.strerror}") from None
-        for name, needed, draw in (*PICTURES, *BOX_PICTURES):
+        for name, needed, draw in (*PICTURES, *BOX_PICTURES, *SCANS):
             if not all(field in reader for field in needed):
                 logger.debug("%s: no picture %s, fields are missing", path, name)
                 continue

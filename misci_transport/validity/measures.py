@@ -36,6 +36,8 @@ GAMMA_THRESHOLD = 3.0
 NEGLIGIBLE_DIFFERENCE = 1.0e-6
 #: A crossing shallower than this (smaller over larger lobe) is taken for noise of the transport.
 CROSSING_FLOOR = 1.0e-6
+#: E-folds after which an instability matters: a seed of 5e-5 (mixing angle in matter) has become of order one.
+E_FOLD_THRESHOLD = 20.0
 #: Segments whose Hamiltonians are set up together: that bounds the memory.
 PART = 512
 #: Lobes below this share of all neutrinos of a cell are round-off.
@@ -378,3 +380,24 @@ def angular_crossings(
     resolved = smaller > ROUND_OFF * total
     depth = np.divide(smaller, larger, out=np.zeros_like(smaller), where=resolved)
     return Crossings(depth, depth > floor)
+
+
+def e_folds(growth: ArrayLike, width: ArrayLike, start: float = 0.0) -> NDArray[np.float64]:
+    """E-folds of a perturbation that moves outwards with the neutrinos: start + sum of growth width so far, (cell,).
+
+    growth (cell,) and width (cell,) in cm^-1 and cm, cells from inside out; start is what the cells further in gave.
+
+    Raises
+    ------
+    ConfigurationError
+        If the shapes differ, or a growth or width is negative or not finite.
+    """
+    rates, widths = np.asarray(growth, dtype=np.float64), np.asarray(width, dtype=np.float64)
+    if rates.ndim != 1 or rates.shape != widths.shape:
+        raise ConfigurationError(f"growth, width have shapes {rates.shape}, {widths.shape}; accepted: the same (cell,)")
+    for name, values in (("growth", rates), ("width", widths)):
+        bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0.0)))
+        if bad.size:
+            raise ConfigurationError(f"{name} of cell {bad[0]} is {values[bad[0]]}; accepted: finite, 0 or more")
+    folds: NDArray[np.float64] = start + np.cumsum(rates * widths)
+    return folds

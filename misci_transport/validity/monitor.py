@@ -12,8 +12,8 @@ from ..block_mesh import BlockMesh
 from ..errors import ConvergenceError
 from ..fields import Field
 from ..kernels.collisions import DIAGONAL
+from ..stability import ACCURACY, growth_rate, linearise
 from .measures import GAMMA_THRESHOLD, Points, angular_crossings, scale_separation, segment_adiabaticity
-from .stability import ACCURACY, growth_rate, linearise
 from .surroundings import BlockSurroundings, RadialSurroundings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..phase_space import PhaseSpace
     from ..physics.collisions import CollisionOperator
     from ..physics.levels import LevelFrame
-    from .stability import LevelModes
+    from ..stability import LevelModes
 
 #: Growth below this fraction of the threshold over the radius is not looked for.
 SLOWEST = 0.25

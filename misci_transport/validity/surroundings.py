@@ -12,8 +12,8 @@ import numpy as np
 from ..block_mesh import AXES, AXIS_UNITS
 from ..kernels.traces import level_densities
 from ..parallel.block_decomposition import LAYERS
+from ..stability import BLOCKS, SPHERE, wave_vectors
 from .measures import Adiabaticity, Paths, path_adiabaticity, ray_adiabaticity
-from .stability import BLOCKS, SPHERE, wave_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..parallel.block_decomposition import BlockDecomposition
     from ..parallel.decomposition import Decomposition
     from ..phase_space import PhaseSpace
+    from ..stability import LevelModes
     from .measures import Points
-    from .stability import LevelModes
 
 
 class RadialSurroundings:

@@ -14,7 +14,7 @@ Value = float | int | str
 
 @dataclass(frozen=True)
 class Parameter:
-    """One key of ``--set``: its type is that of the default."""
+    """One key of ``--set``: its type is that of the default; text without choices is a list of numbers."""
 
     name: str
     default: Value
@@ -31,6 +31,8 @@ class Parameter:
         """The accepted values in words."""
         if self.choices:
             return ", ".join(self.choices)
+        if isinstance(self.default, str):
+            return "numbers with commas between them"
         kind = "an even integer" if self.even else "an integer" if isinstance(self.default, int) else "a number"
         return f"{kind} in [{self.low:g}, {self.high:g}]"
 
@@ -43,10 +45,12 @@ class Parameter:
             Naming the problem, the key, the value and what is accepted.
         """
         wrong = ConfigurationError(f"{problem}: {self.name} is {value!r}; accepted: {self.accepted}")
-        if isinstance(self.default, str):
+        if isinstance(self.default, str) and self.choices:
             if str(value) not in self.choices:
                 raise wrong
             return str(value)
+        if isinstance(self.default, str):
+            return _list_of_numbers(value, wrong)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -58,6 +62,18 @@ class Parameter:
                 raise wrong
             return int(number)
         return number
+
+
+def _list_of_numbers(value: Any, wrong: ConfigurationError) -> str:
+    """One number or several, in brackets or not, as text with commas."""
+    parts = value if isinstance(value, (list, tuple)) else str(value).strip("[]() ").split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except (TypeError, ValueError):
+        raise wrong from None
+    if not numbers or not all(isfinite(number) for number in numbers):
+        raise wrong
+    return ",".join(f"{number:g}" if float(f"{number:g}") == number else repr(number) for number in numbers)
 
 
 @dataclass(frozen=True)

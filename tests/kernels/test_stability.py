@@ -43,7 +43,8 @@ def matrices(cell, offset, wave_number=0.0, center=0.0, blocks=AXIAL):
     difference, real = np.empty_like(gap), np.empty((*gap.shape, d))
     imag = np.empty_like(real)
     arguments = [cell[name] for name in ("number_weight", "vacuum", "field")]
-    level_modes(cell["populations"], cell["cosine"][:, None], *arguments, n, gap, difference, real, imag)
+    parts = np.empty_like(gap), np.empty((directions, 2 * groups, n, n))
+    level_modes(cell["populations"], cell["cosine"][:, None], *arguments, n, gap, difference, *parts, real, imag)
     even, odd = np.empty((gap.size, d * (d + 1) // 2)), np.empty((gap.size, d * (d - 1) // 2))
     mode_products(real.reshape(-1, d), imag.reshape(-1, d), even, odd)
     vertex = np.empty((directions, blocks, blocks))
@@ -55,7 +56,7 @@ def matrices(cell, offset, wave_number=0.0, center=0.0, blocks=AXIAL):
     matrix = np.empty((offset.size, blocks * d, blocks * d), complex)
     slope = np.empty_like(matrix)
     flat = [array.reshape(directions, gap[0].size, -1) for array in (even, odd)]
-    modes = [array.reshape(directions, -1) for array in (gap, difference)]
+    modes = [array.reshape(directions, -1) for array in (gap, np.zeros_like(gap), difference)]
     stability_matrix(
         offset, center, wave_number * cell["cosine"], *modes, *flat, vertex, cell["strength"], matrix, slope
     )

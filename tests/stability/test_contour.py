@@ -9,20 +9,20 @@ from scipy.optimize import root
 from misci_transport.errors import ConfigurationError, ConvergenceError
 from misci_transport.flavor import unpack
 from misci_transport.sphere import SphereQuadrature
-from misci_transport.validity import stability
-from misci_transport.validity.stability import (
+from misci_transport.stability import (
     AXIAL,
     BLOCKS,
     SPHERE,
     TRANSVERSE,
     cell_growth,
-    e_folds,
+    contour,
     growth_rate,
     linearise,
     unstable_modes,
     wave_numbers,
     wave_vectors,
 )
+from misci_transport.validity.measures import e_folds
 
 
 def flavor_state(cosine, weight_0, neutrinos, antineutrinos, omega=0.0, strength=1.0, matter=0.0, seed=1e-9):
@@ -243,14 +243,14 @@ def test_no_growth_without_interaction_or_without_differences():
 
 def test_search_brackets_by_counts_where_newton_finds_nothing(monkeypatch):
     modes = flavor_state([-1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0], strength=0.5)
-    monkeypatch.setattr(stability._Contour, "roots", lambda *_: np.empty(0, complex))
+    monkeypatch.setattr(contour.Contour, "roots", lambda *_: np.empty(0, complex))
     found = growth_rate(modes, 1.0, 1e-3)
     assert 0.0 <= 1.0 - found.growth < 0.011
     assert np.isnan(found.frequency)
 
 
 def test_contour_gives_up_with_a_message(monkeypatch):
-    monkeypatch.setattr(stability, "MAX_POINTS", 100)
+    monkeypatch.setattr(contour, "MAX_POINTS", 100)
     with pytest.raises(ConvergenceError, match="more than 100 points"):
         unstable_modes(linearise(**random_state(2, 0, 4, 5, 1.0)), 0.0, 1e-3)
 
