@@ -347,7 +347,8 @@ class ClosureOptions(Section):
     kind: Literal["none", "box", "pair", "equilibrium"] = Field(
         default="none",
         description="none: the alignment alone; box: flavour equality on the side of the smaller lobe of the "
-        "electron-lepton number; pair: equilibrium of nu_e nubar_e and nu_x nubar_x; equilibrium: of thermodynamics",
+        "electron-lepton number; pair: equilibrium of nu_e nubar_e and nu_x nubar_x; equilibrium: "
+        "largest entropy with the lepton numbers of all flavours",
     )
     where: Literal["crossing", "everywhere"] = Field(
         default="crossing",
@@ -428,8 +429,6 @@ class TransportOptions(Section):
                 f'closure.kind is {kind!r}; accepted with alignment.charges or bin averages: "none" (conversion would '
                 "change the charges that are held)"
             )
-        if kind == "equilibrium" and not self.flavors.mixing:
-            raise ValueError("closure.kind is 'equilibrium'; accepted with flavors.mixing = false: none, box, pair")
         return self
 
     @field_validator("petsc", mode="after")

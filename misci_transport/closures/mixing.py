@@ -65,7 +65,7 @@ def box(occupations: NDArray[np.float64], cell: Cell) -> Outcome:
         made[..., 0] -= moved
         made[..., x] += moved
     counts["cells"] = 1.0
-    counts["converted"] = _converted(occupations, made, cell)
+    counts["converted"] = converted(occupations, made, cell)
     return Outcome(made, counts)
 
 
@@ -130,11 +130,11 @@ def pair_equilibrium(occupations: NDArray[np.float64], cell: Cell) -> Outcome:
     made[..., 0] -= moved.sum(axis=-1)
     made[..., 1:n] += moved
     counts["cells"] = float(bool(fraction.any()))
-    counts["converted"] = _converted(occupations, made, cell)
+    counts["converted"] = converted(occupations, made, cell)
     return Outcome(made, counts)
 
 
-def _converted(before: NDArray[np.float64], after: NDArray[np.float64], cell: Cell) -> float:
+def converted(before: NDArray[np.float64], after: NDArray[np.float64], cell: Cell) -> float:
     """Neutrinos and antineutrinos whose electron flavour changed, cm^-3."""
     change = np.abs(after[..., 0] - before[..., 0])
     return float(np.einsum("m,g,msg->", cell.weight_0, cell.number_weight, change))

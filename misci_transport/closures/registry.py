@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from .aligned import aligned
 from .cell import SPECIES, Cell, Outcome, checked
+from .equilibrated import mixing_equilibrium
 from .mixing import box, pair_equilibrium
 from .relaxation import relax
 
@@ -36,33 +35,13 @@ class Closure:
 NUMBERS, ELECTRON, HEAVY = "numbers of every momentum", "electron lepton number", "heavy lepton number"
 
 
-def _equilibrium(occupations: NDArray[np.float64], cell: Cell) -> Outcome:
-    """The thermodynamic equilibrium of mixing; `misci_transport.thermodynamics` has it.
-
-    Raises
-    ------
-    ConfigurationError
-        If this version does not have that package.
-    """
-    name = f"{__package__.rpartition('.')[0]}.thermodynamics"
-    module = import_module(name) if find_spec(name) is not None else None
-    function = getattr(module, "closure", None)
-    if function is None:
-        raise ConfigurationError(
-            "closure 'equilibrium' needs misci_transport.thermodynamics.closure, which this version does not have; "
-            f"accepted: {', '.join(sorted(set(CLOSURES) - {'equilibrium'}))}"
-        )
-    made: Outcome = function(occupations, cell)
-    return made
-
-
 CLOSURES: Mapping[str, Closure] = {
     entry.name: entry
     for entry in (
         Closure("alignment", "density matrices aligned with their own H, Eq. (14)", (NUMBERS,), aligned, True),
         Closure("box", "flavour equality on the side of the smaller lobe", (NUMBERS, ELECTRON, HEAVY), box),
         Closure("pair", "equilibrium of nu_e nubar_e and nu_x nubar_x", (NUMBERS, ELECTRON, HEAVY), pair_equilibrium),
-        Closure("equilibrium", "thermodynamic equilibrium of mixing", (NUMBERS,), _equilibrium, True),
+        Closure("equilibrium", "largest entropy of mixing", (NUMBERS, ELECTRON, HEAVY), mixing_equilibrium),
     )
 }
 

@@ -28,7 +28,7 @@ def random_cell(n, seed, flavors=3, dense=1.0):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize("name", ["alignment", "box", "pair"])
+@pytest.mark.parametrize("name", ["alignment", "box", "pair", "equilibrium"])
 def test_each_conserves_what_it_says(name, n):
     applied = 0.0
     for seed in range(6):
@@ -135,23 +135,34 @@ def test_refusals():
         Cell(cell.weight_0, cell.number_weight, 3, vacuum=cell.vacuum)
 
 
-def test_equilibrium_is_found_when_asked_for(monkeypatch):
-    from misci_transport.closures import registry
-
-    cell, before = random_cell(3, 0)
-    monkeypatch.setattr(registry, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r"closure 'equilibrium' needs misci_transport\.thermodynamics"):
-        apply("equilibrium", before, cell)
-
-    class Thermodynamics:
-        @staticmethod
-        def closure(occupations, cell):
-            from misci_transport.closures import Outcome
-
-            assert cell.n_flavors == 3
-            return Outcome(np.broadcast_to(occupations.mean(axis=-1, keepdims=True), occupations.shape), {"cells": 1.0})
-
-    monkeypatch.setattr(registry, "find_spec", lambda _: True)
-    monkeypatch.setattr(registry, "import_module", lambda _: Thermodynamics)
+@pytest.mark.parametrize("n", [2, 3])
+def test_equilibrium_holds_lepton_numbers_and_no_other_state_has_more_entropy(n):
+    cell, before = random_cell(n, 0)
     made = apply("equilibrium", before, cell)
-    np.testing.assert_allclose(made.occupations[..., 0], before.mean(axis=-1))
+    changes = conservation(before, made.occupations, cell)
+    assert all(changes[name] < 1e-12 for name in CLOSURES["equilibrium"].conserves)
+    for f in range(n):
+        weight = cell.weight_0[:, None, None] * np.array([1.0, -1.0])[:, None] * cell.number_weight
+        net = [float((weight * x[..., f]).sum()) for x in (before, made.occupations)]
+        assert net[1] == pytest.approx(net[0], abs=1e-12 * np.abs(weight).sum())
+
+    def entropy(x):
+        q = x[..., :n]
+        weight = np.abs(cell.weight_0[:, None, None, None] * cell.number_weight[:, None])
+        return float(-(weight * (q * np.log(q) + (1 - q) * np.log(1 - q))).sum())
+
+    top = entropy(made.occupations)
+    assert top > entropy(before)
+    # moves that keep every constraint: nu_a to nu_b in one momentum, back in another
+    rng = np.random.default_rng(3)
+    weight = cell.weight_0[:, None] * cell.number_weight
+    for _ in range(20):
+        (m, g), (k, h) = ((rng.integers(cell.weight_0.size), rng.integers(cell.number_weight.size)) for _ in range(2))
+        trial = made.occupations.copy()
+        a, b = rng.permutation(n)[:2]
+        step = 1e-4 * min(weight[m, g], weight[k, h])
+        trial[m, 0, g, a] -= step / weight[m, g]
+        trial[m, 0, g, b] += step / weight[m, g]
+        trial[k, 0, h, a] += step / weight[k, h]
+        trial[k, 0, h, b] -= step / weight[k, h]
+        assert entropy(trial) <= top + 1e-12 * abs(top)
