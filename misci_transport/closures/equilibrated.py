@@ -20,8 +20,8 @@ def mixing_equilibrium(occupations: NDArray[np.float64], cell: Cell) -> Outcome:
     """rho_p = 1/(exp[-eta_p + sum_a lambda_a Q_a] + 1), Eq. (9) with beta = 0 and the lepton numbers of all flavours.
 
     Fast modes conserve the lepton number of each flavour that mixes, and not the energy of the neutrinos among
-    themselves (thermodynamics, "which energy is conserved"): it is left free, so that H does not matter and the state is
-    diagonal in flavours. Conserves the numbers of every momentum and the lepton numbers.
+    themselves (docs/thermodynamics.md): it is left free, so that H does not matter, and the state is diagonal in
+    flavours. Conserves the numbers of every momentum and the lepton numbers.
 
     Raises
     ------
