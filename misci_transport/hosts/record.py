@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..block_mesh import shell_factors
-from ..errors import ConfigurationError, ProfileError
+from ..errors import ConfigurationError, MisciError, ProfileError
 from .mapping import FieldMap, FieldSource
 from .units import CODE, FIELDS
 
@@ -38,6 +38,22 @@ WHOLE = {
     ("cartesian", 1): (0.0, 1.0),
     ("cartesian", 2): (0.0, 1.0),
 }
+
+#: What the cells of a file are: parts of a volume, or points of a line or of no order, which have no mass.
+EXTENTS = ("volume", "line", "points")
+
+#: What libraries raise over damaged files where no check of an adapter has found the damage before.
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+)
 
 Faces = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
@@ -100,6 +116,7 @@ class HostFile:
     read_moments: Callable[[int], NeutrinoMoments] | None = None
     notes: tuple[str, ...] = ()  #: what a reader of the numbers should know
     citation: str = ""
+    extent: str = "volume"  #: of EXTENTS
     attributes: dict[str, Any] = field(default_factory=dict)  #: what else the file says, for people
     profile: Callable[[], Any] | None = None  #: the same as a stellar profile, where the format is one
     map: FieldMap = field(init=False)
@@ -107,13 +124,16 @@ class HostFile:
     def __post_init__(self) -> None:
         if self.geometry not in AXES:
             raise ProfileError(f"{self.path}: geometry is {self.geometry!r}; accepted: {', '.join(AXES)}")
+        if self.extent not in EXTENTS:
+            raise ProfileError(f"{self.path}: extent is {self.extent!r}; accepted: {', '.join(EXTENTS)}")
         if not self.blocks:
             raise ProfileError(f"{self.path}: no block of cells in it")
         for number, place in enumerate(self.blocks):
             for axis, face in enumerate(place.faces):
                 if not (np.isfinite(face).all() and (np.diff(face) > 0.0).all()):
                     raise ProfileError(
-                        f"{self.path}: faces of block {number} along {AXES[self.geometry][axis]} do not increase"
+                        f"{self.path}: faces of block {number} along {AXES[self.geometry][axis]} do not increase; "
+                        "accepted: finite numbers, each greater than the one before"
                     )
         self.map = self.own_map
 
@@ -185,14 +205,16 @@ class HostFile:
             return np.stack([values, 0.0 * values, 0.0 * values]) if name == "velocity" else values
         scale = source.scale(name, self.map.units)
         read = [self._variable(block, variable) for variable in source.names]
-        if source.power_of_ten:
-            read = [10.0**values for values in read]
-        if source.divide_by is not None:
-            divisor = self._variable(block, source.divide_by)
-            read = [values / divisor for values in read]
-        if scale not in (None, 1.0):
-            assert scale is not None
-            read = [values * scale for values in read]
+        # covered cells may hold anything; what is not finite where it counts is refused below
+        with np.errstate(all="ignore"):
+            if source.power_of_ten:
+                read = [10.0**values for values in read]
+            if source.divide_by is not None:
+                divisor = self._variable(block, source.divide_by)
+                read = [values / divisor for values in read]
+            if scale not in (None, 1.0):
+                assert scale is not None
+                read = [values * scale for values in read]
         counts = True if place.covered is None else ~place.covered
         for variable, values in zip(source.names, read, strict=True):
             wrong = ~np.isfinite(values) & counts
@@ -209,8 +231,30 @@ class HostFile:
             raise ConfigurationError(f"fields.{name}.name has {len(read)} variables; accepted: one")
         return read[0]
 
+    def moments(self, block: int) -> NeutrinoMoments | None:
+        """The code's own neutrinos on a block, or None.
+
+        Raises
+        ------
+        ProfileError
+            If they cannot be read.
+        """
+        if self.read_moments is None:
+            return None
+        try:
+            return self.read_moments(block)
+        except MisciError:
+            raise
+        except DAMAGE as error:
+            raise ProfileError(f"{self.path}: neutrinos of block {block} cannot be read: {error}") from error
+
     def _variable(self, block: int, name: str) -> NDArray[np.float64]:
-        values = np.asarray(self.read_variable(block, name), dtype=np.float64)
+        try:
+            values = np.asarray(self.read_variable(block, name), dtype=np.float64)
+        except MisciError:
+            raise
+        except DAMAGE as error:
+            raise ProfileError(f"{self.path}: {name} of block {block} cannot be read: {error}") from error
         if values.shape != self.blocks[block].shape:
             raise ProfileError(
                 f"{self.path}: {name} of block {block} has shape {values.shape}; accepted: {self.blocks[block].shape}"
@@ -241,8 +285,8 @@ class HostFile:
         return range(int(bounds[rank]), int(bounds[rank + 1]))
 
     def total_mass(self, blocks: Iterable[int] | None = None) -> float | None:
-        """Sum of mass_density times leaf volume, in g, or in the file's own unit of mass; None without a density."""
-        if self.source("mass_density") is None:
+        """Sum of mass_density times leaf volume, in g, or in the file's own unit; None without density or volume."""
+        if self.source("mass_density") is None or self.extent != "volume":
             return None
         scale = 1.0
         if self.unit("mass_density") != CODE and self.length is not None:
@@ -278,6 +322,15 @@ def volume_factors(geometry: str, faces: Faces) -> Faces:
 def whole_axis(geometry: str, axis: int) -> NDArray[np.float64]:
     """Faces of the one cell of an axis that a code does not resolve."""
     return np.array(WHOLE[geometry, axis])
+
+
+def on_axes(geometry: str, axis: int, faces: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Faces of an angle that miss 0, pi or 2 pi by the round-off of single precision, put there."""
+    if WHOLE.get((geometry, axis), (0.0, 1.0))[1] == 1.0:
+        return faces
+    for end in (0.0, np.pi, 2.0 * np.pi):
+        faces = np.where(np.abs(faces - end) < 1.0e-6, end, faces)
+    return faces
 
 
 def cover(places: Sequence[BlockPlace]) -> list[BlockPlace]:

@@ -1,0 +1,157 @@
+"""What single formats do beyond the contract, and the genuine files with their masses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import writers
+
+from misci_transport.constants import SOLAR_MASS, SPEED_OF_LIGHT
+from misci_transport.errors import ConfigurationError, ProfileError
+from misci_transport.hosts.mapping import UserMap
+from misci_transport.hosts.registry import adapters, open_host
+from misci_transport.inspect_file import describe_file
+
+#: Masses of the genuine files in g, or in units of the code: from the codes' own logs, or measured independently.
+MASSES = {
+    "flash_x/sedov1d_spherical/*hdf5_chk_000?": 4.1887902,
+    "flash_x/sedov1d_spherical/*hdf5_plt_cnt_000?": 4.1887902,
+    "flash_x/yahil_lattimer_collapse1d/*hdf5_chk_0000": 3.377047 * SOLAR_MASS,
+    "flash_x/yahil_lattimer_collapse1d/*hdf5_chk_0001": 3.377775 * SOLAR_MASS,
+    "castro/sedov1d_spherical/*_plt00???": 4.1887902,
+    "athena++/cart3d_amr/*.athdf": 1.0,
+    "athena++/spherical_polar/*.athdf": 4188.786,
+    "athena++/radiation_multigroup/*.athdf": 1.0,
+    "athenak/*.bin": 6.75,
+    "fornax_amr/*/*.h5": 64.0,
+    "chimera/*.h5": 3.15219 * SOLAR_MASS,
+    "gr1d/collapse_hybrid_eos/rho.xg": 2.85579e33,
+}
+
+
+@pytest.mark.parametrize("pattern", MASSES)
+def test_mass_of_a_genuine_file(pattern, sample_data):
+    files = sorted(sample_data.glob(pattern))
+    assert files
+    for path in files:
+        assert len([adapter.NAME for adapter in adapters() if adapter.sniff(path)]) == 1, path
+        host = open_host(path)
+        mass = host.total_mass()
+        assert mass == pytest.approx(MASSES[pattern], rel=1e-5), path
+        # leaves cover the box that they span once
+        ends = [
+            np.array([min(p.faces[n][0] for p in host.blocks), max(p.faces[n][-1] for p in host.blocks)])
+            for n in range(3)
+        ]
+        if host.source("volume_factor") is None:
+            total = sum(float(host.leaf_volume(block).sum()) for block in range(len(host.blocks)))
+            assert total == pytest.approx(writers.volumes(host.geometry, ends).item(), rel=1e-6), path
+
+
+def test_gr1d_luminosities(sample_data):
+    """The code's own log says 2.0666e52, 2.9676e52, 1.0886e52 erg/s at "300 km": the last zone inside of it."""
+    (path,) = (sample_data / "gr1d" / "m1_postbounce_static_background").glob("restart_nt_*_time_0.0012000.h5")
+    host = open_host(path)
+    moments = host.moments(0)
+    face = host.blocks[0].faces[0] * host.length
+    center = 0.5 * (face[1:] + face[:-1])
+    zone = int(np.searchsorted(face, 3.0e7)) - 2
+    luminosity = 4.0 * np.pi * center[zone] ** 2 * SPEED_OF_LIGHT * moments.flux[:, :, 0, 0, 0, zone].sum(axis=1)
+    np.testing.assert_allclose(luminosity, [2.066610e52, 2.967623e52, 1.088584e52], rtol=1e-4)
+    assert moments.species == ("nu_e", "nubar_e", "nu_x")
+    assert moments.group_edges.shape == (13,)
+    assert host.attributes["time of bounce [s]"] == pytest.approx(0.0, abs=1.0)
+
+
+def test_gr1d_chooses_a_time(tmp_path):
+    written = writers.gr1d_text(tmp_path)
+    first = open_host(written.path)
+    later = open_host(written.path, UserMap(file={"time": 0.3}))
+    assert (first.time, later.time) == (0.125, 0.25)
+    assert later.total_mass() == pytest.approx(1.5 * first.total_mass())
+    with pytest.raises(ConfigurationError, match=r"file.time is 'late'; accepted: a number in s"):
+        open_host(written.path, UserMap(file={"time": "late"}))
+    (tmp_path / "ye.xg").write_text((tmp_path / "ye.xg").read_text().split('"Time')[0] + '"Time = 9.0\n 1.0 2.0\n')
+    with pytest.raises(ProfileError, match=r"ye.xg: no block at 0.125 s"):
+        first.field(0, "electron_fraction")
+
+
+def test_gr1d_moments(tmp_path):
+    moments = open_host(writers.gr1d_restart(tmp_path).path).moments(0)
+    assert moments.energy.shape == (3, 2, 1, 1, 8)
+    # erg/cm^3 from c = G = solar mass = 1, all directions
+    np.testing.assert_allclose(moments.energy, 4e-10 * np.pi * 6.77140812e-6**3 / 5.59424238e-55, rtol=1e-12)
+    np.testing.assert_allclose(moments.group_edges, [0.0, 2.0, 5.0])
+
+
+def test_chimera_slabs_and_moments(tmp_path):
+    written = writers.chimera(tmp_path)
+    host = open_host(written.path)
+    moments = host.moments(1)
+    assert moments.energy.shape == (4, 5, 2, 4, 6)
+    assert moments.flux.shape == (4, 5, 3, 2, 4, 6)
+    assert (moments.flux[:, :, 0] == 0.25).all()
+    assert (moments.flux[:, :, 1:] == 0.0).all()
+    assert host.field(0, "lapse").shape == host.blocks[0].shape
+    # a slab alone is where it belongs, and says that it is one
+    written.files[0].unlink()
+    alone = open_host(written.files[1])
+    assert alone.blocks[0].faces[2][0] == pytest.approx(np.pi)
+    assert "slab 2 of 2" in alone.notes[0]
+
+
+def test_fornax_species_and_rad_scale(tmp_path):
+    written = writers.fornax(tmp_path)
+    host = open_host(written.path, written.user)
+    moments = host.moments(len(host.blocks) - 1)
+    assert moments.energy.shape == (3, 4, 4, 4, 4)
+    temperature = host.field(len(host.blocks) - 1, "temperature")
+    np.testing.assert_allclose(moments.energy[1, 2], 1e25 * (60.0 + temperature), rtol=1e-6)
+    np.testing.assert_allclose(moments.flux[1, 2, 1], 1e25 * (62.0 + temperature), rtol=1e-6)
+    with pytest.raises(ConfigurationError, match=r"file.species is 5; accepted: a divisor of the 12"):
+        open_host(written.path, UserMap(file={"species": 5}))
+
+
+def test_slices_are_refused(tmp_path):
+    written = writers.athenak(tmp_path)
+    content = written.path.read_bytes().replace(b"nx3 = 4 # cells\n<coord>", b"nx3 = 6 # cells\n<coord>")
+    written.path.write_bytes(content)
+    with pytest.raises(ProfileError, match=r"block 0 has 4 cells along x3; accepted: the 6 of a mesh block"):
+        open_host(written.path)
+    import h5py
+
+    written = writers.athena(tmp_path)
+    with h5py.File(written.path, "r+") as file:
+        file["x3f"][...] = np.linspace(1.0, 1.5, 5)
+    with pytest.raises(ProfileError, match=r"blocks reach from 1 to 1.5 along z; accepted: the root grid's 0 to 3"):
+        open_host(written.path)
+
+
+def test_units_of_a_map_are_those_of_the_whole_file(tmp_path):
+    written = writers.flash(tmp_path)
+    plain = open_host(written.path)
+    scaled = open_host(written.path, UserMap(units={"length": 10.0, "mass": 3.0, "time": 2.0}))
+    assert scaled.length == 10.0
+    assert scaled.total_mass() == pytest.approx(3.0 * plain.total_mass(), rel=1e-12)
+    athena = open_host(writers.athena(tmp_path).path, UserMap(units={"length": 1.0, "mass": 1.0, "time": 4.0}))
+    assert (athena.time, athena.time_unit) == (2.0, "s")
+
+
+def test_time_of_flash(tmp_path):
+    assert open_host(writers.flash(tmp_path).path).time == 0.25
+    old = tmp_path / "old"
+    old.mkdir()
+    assert open_host(writers.flash(old, geometry="cartesian", old=True).path).time == 0.25
+
+
+def test_what_a_map_must_say_is_told(tmp_path):
+    written = writers.athena(tmp_path)
+    told = describe_file(written.path)
+    assert told["missing"] == ["temperature", "electron_fraction"]
+    assert told["units not known"] == ["length", "mass_density", "velocity", "pressure"]
+    with pytest.raises(ConfigurationError, match=r"file.format is 'sphinx'; accepted: amrex, athena"):
+        open_host(written.path, UserMap(file={"format": "sphinx"}))
+    with pytest.raises(ConfigurationError, match=r"athdf: unit of temperature is 'degrees'; accepted: MeV, K"):
+        open_host(written.path, UserMap(fields={"temperature": {"name": "press", "unit": "degrees"}}))
+    with pytest.raises(ProfileError, match=r"missing temperature \(from heat\); the file has .*accepted: a map"):
+        open_host(written.path, UserMap(fields={"temperature": {"name": "heat"}})).require(["temperature"])
