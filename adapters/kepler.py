@@ -24,6 +24,7 @@ import numpy as np
 
 from misci_transport.errors import ProfileError
 from misci_transport.fluid import Fluid
+from misci_transport.hosts.own import host_of_profile
 from misci_transport.profile import Profile, checked, kelvin_to_mev
 
 from .text_columns import head, number, read_lines, require_increasing, table
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from misci_transport.hosts.mapping import UserMap
+    from misci_transport.hosts.record import HostFile
+
 NAME = "kepler"
 SOLAR_RADIUS = 6.957e10  #: cm, nominal value of the International Astronomical Union (2015)
 
@@ -41,6 +45,13 @@ _WW95_WIDTHS = (8, *([12] * 6))
 _WW95_COLUMNS = ("i", "mass", "radius", "temperature", "density", "velocity", "ye")
 _SHORT_COLUMNS = ("i", "mass", "radius", "temperature", "density", "velocity", "ye", "omega")
 _LOG_COLUMNS = ("meshnumber", "Mr", "Log10Rho", "LogT", "Log10R/Rsun", "Ye", "vel")
+_CODES = {
+    "_read_flash": "FLASH, initial model",
+    "_read_presn": "KEPLER",
+    "_read_short": "GR1D, initial model",
+    "_read_woosley_weaver": "KEPLER, thinned",
+    "_read_logarithmic": "progenitor in logarithms",
+}
 #: offset of the column in a presn row from the zone number
 _PRESN = {"mass": 1, "radius": 2, "velocity": 3, "density": 4, "temperature": 5, "A_bar": 10, "Y_e": 11}
 _PRESN_SPECIES = {"neutrons": 14, "H1": 15, "He3": 16, "He4": 17}
@@ -49,6 +60,13 @@ _PRESN_SPECIES = {"neutrons": 14, "H1": 15, "He3": 16, "He4": 17}
 def sniff(path: str | os.PathLike[str]) -> bool:
     """Whether the file is in one of the formats of this module."""
     return _format(Path(path)) is not None
+
+
+def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> HostFile:
+    """The star as one block: see `read`."""
+    path = Path(path)
+    reader = _format(path)
+    return host_of_profile(read(path), path, NAME, "" if reader is None else _CODES[reader.__name__])
 
 
 def read(path: str | os.PathLike[str]) -> Profile:

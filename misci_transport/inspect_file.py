@@ -11,14 +11,10 @@ from .errors import OutputError
 from .hdf5 import import_h5py, is_hdf5
 from .hosts.describe import describe_host
 from .hosts.own import host_of_profile, host_of_snapshot
-from .hosts.registry import ENTRY_POINTS as HOSTS
-from .hosts.registry import find_adapter, open_host
-from .io.formats import adapter_names, adapter_reader
-from .io.profiles import ENTRY_POINTS, find_reader
+from .hosts.registry import adapter_names, check_hdf5, find_adapter, open_host
 from .io.read import kind_of, open_output
-from .io.snapshots import ENTRY_POINTS as SNAPSHOTS
 from .io.snapshots import SnapshotFile
-from .profile import describe, is_table
+from .profile import Profile, describe, is_table
 
 if TYPE_CHECKING:
     import os
@@ -66,21 +62,17 @@ def describe_file(path: str | os.PathLike[str], user: UserMap | None = None) -> 
         more = describe(host.profile()) if host.profile is not None else {}
         return {"file": str(path), **known, **{key: value for key, value in more.items() if key in ("title", "joint")}}
     if is_hdf5(path):
+        check_hdf5(path)
         return {"file": str(path), **_own(path)}
-    names = sorted({*adapter_names(ENTRY_POINTS), *adapter_names(SNAPSHOTS), *adapter_names(HOSTS)})
-    known_formats = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *names])
+    tables = ("output", "checkpoint", "profile table", "snapshot", "NuLib table", "stellarcollapse table")
+    known_formats = ", ".join([*tables, *adapter_names()])
     raise OutputError(f"{path}: format not recognized; accepted: {known_formats}")
 
 
 def _own_matter(path: Path) -> HostFile | None:
-    """Profiles and block snapshots, which have readers of their own."""
-    reader = find_reader(path)
-    if reader is not None:
-        form = "profile table" if is_table(path) else "spherical profile"
-        return host_of_profile(reader(path), path, form)
-    snapshot = adapter_reader(SNAPSHOTS, path)
-    if snapshot is not None:
-        return host_of_snapshot(snapshot(path), path, "block snapshot of another code")
+    """Profiles and block snapshots of this project."""
+    if is_table(path):
+        return host_of_profile(Profile.read_table(path), path, "profile table")
     if is_hdf5(path) and kind_of(path) == "snapshot":
         return host_of_snapshot(SnapshotFile(path).whole(), path, "misci_transport snapshot")
     return None

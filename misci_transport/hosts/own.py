@@ -31,7 +31,9 @@ def _own_map(names: list[str]) -> FieldMap:
     return FieldMap(own, CGS)
 
 
-def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = "profile") -> HostFile:
+def host_of_profile(
+    profile: Profile, path: str | os.PathLike[str], form: str = "profile", code: str = ""
+) -> HostFile:
     """A spherical star as one block."""
     held: dict[str, NDArray[np.float64]] = {}
     for field in fields(Fluid):
@@ -46,7 +48,7 @@ def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = 
     return HostFile(
         Path(path),
         form,
-        profile.title or "a table",
+        code or profile.title or "a table",
         "spherical",
         [place],
         tuple(held),
@@ -56,11 +58,12 @@ def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = 
         time=profile.time,
         notes=tuple(profile.notes),
         citation=str(profile.citation),
+        attributes={"title": profile.title} if code and profile.title else {},
         profile=lambda: profile,
     )
 
 
-def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form: str) -> HostFile:
+def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form: str, code: str = "") -> HostFile:
     """A block snapshot as one block."""
     mesh = snapshot.mesh
     shape = mesh.shape[::-1]
@@ -77,7 +80,7 @@ def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form
     return HostFile(
         Path(path),
         form,
-        snapshot.title or "a snapshot",
+        code or snapshot.title or "a snapshot",
         mesh.geometry,
         [BlockPlace(mesh.faces)],
         tuple(held),
@@ -86,4 +89,5 @@ def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form
         resolved=mesh.resolved,
         time=snapshot.time,
         citation=snapshot.citation,
+        attributes={"title": snapshot.title} if code and snapshot.title else {},
     )
