@@ -31,9 +31,7 @@ def _own_map(names: list[str]) -> FieldMap:
     return FieldMap(own, CGS)
 
 
-def host_of_profile(
-    profile: Profile, path: str | os.PathLike[str], form: str = "profile", code: str = ""
-) -> HostFile:
+def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = "profile", code: str = "") -> HostFile:
     """A spherical star as one block."""
     held: dict[str, NDArray[np.float64]] = {}
     for field in fields(Fluid):

@@ -124,9 +124,7 @@ class SnapshotFile:
         return accepted[given]
 
 
-def open_snapshot(
-    path: str | os.PathLike[str], field_map: str | os.PathLike[str] | None = None
-) -> SnapshotSource:
+def open_snapshot(path: str | os.PathLike[str], field_map: str | os.PathLike[str] | None = None) -> SnapshotSource:
     """Open a block snapshot in any known format; ``field_map`` is a TOML file that names fields and units.
 
     Raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import writers
+from scipy.integrate import solve_ivp
 
 from misci_transport.constants import SOLAR_MASS, SPEED_OF_LIGHT
 from misci_transport.errors import ConfigurationError, ProfileError
@@ -61,6 +62,59 @@ def test_gr1d_luminosities(sample_data):
     assert moments.species == ("nu_e", "nubar_e", "nu_x")
     assert moments.group_edges.shape == (13,)
     assert host.attributes["time of bounce [s]"] == pytest.approx(0.0, abs=1.0)
+
+
+def test_carpet_star(sample_data):
+    """A star of K = 100, Gamma = 2, central density 1.28e-3: sum of rho d^3x in isotropic coordinates, an eighth."""
+    folder = sample_data / "einstein_toolkit_carpet"
+    host = open_host(folder / "rho.xyz.file_1.h5")
+    assert [adapter.NAME for adapter in adapters() if adapter.sniff(folder)] == ["carpet"]
+    assert [place.level for place in host.blocks] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    total = sum(float(host.leaf_volume(block).sum()) for block in range(len(host.blocks)))
+    assert total == pytest.approx(236.0**3, rel=1e-12)
+    assert "x >= 0, y >= 0, z >= 0" in host.notes[-1]
+
+    def slopes(radius, values):
+        mass, pressure, shift, _ = values
+        density = np.sqrt(max(pressure, 0.0) / 100.0)
+        energy = density + max(pressure, 0.0)
+        inner = radius * (radius - 2.0 * mass)
+        slope = (mass + 4.0 * np.pi * radius**3 * pressure) / inner
+        # shift = ln(isotropic radius / areal radius), up to a constant
+        grown = (1.0 / np.sqrt(1.0 - 2.0 * mass / radius) - 1.0) / radius
+        isotropic = radius * np.exp(shift)
+        volume = 4.0 * np.pi * isotropic**3 * (1.0 / radius + grown)
+        return [4.0 * np.pi * radius**2 * energy, -(energy + pressure) * slope, grown, density * volume]
+
+    def surface(_, values):
+        return values[1] - 1e-16
+
+    surface.terminal = True
+    central = 1.28e-3
+    answer = solve_ivp(slopes, (1e-3, 20.0), [0.0, 100.0 * central**2, 0.0, 0.0], events=surface, rtol=1e-9, atol=1e-20)
+    mass, _, shift, flat = answer.y[:, -1]
+    radius = answer.t[-1]
+    # outside, isotropic radius = (r - M + sqrt(r (r - 2 M)))/2
+    true = 0.5 * (radius - mass + np.sqrt(radius * (radius - 2.0 * mass)))
+    scale = true / (radius * np.exp(shift))
+    assert mass == pytest.approx(1.400, rel=1e-3)
+    in_atmosphere = 1e-10 * total
+    assert host.total_mass() / SOLAR_MASS == pytest.approx(flat * scale**3 / 8.0 + in_atmosphere, rel=3e-3)
+
+
+def test_carpet_chooses_an_iteration(tmp_path):
+    written = writers.carpet(tmp_path)
+    last = open_host(written.path)
+    assert last.attributes["iterations"] == [0, 64]
+    assert last.time == pytest.approx(0.25)
+    first = open_host(written.path, UserMap(file={"iteration": 0}))
+    assert (first.time, first.total_mass()) == (0.0, 0.0)
+    with pytest.raises(ConfigurationError, match=r"file.iteration is 7; accepted: 0, 64"):
+        open_host(written.path, UserMap(file={"iteration": 7}))
+    (tmp_path / "temperature.xyz.file_1.h5").unlink()
+    with pytest.raises(ProfileError, match=r"temperature has no component 1 .* a file of the set is missing"):
+        last = open_host(written.path)
+        last.field(len(last.blocks) - 1, "temperature")
 
 
 def test_gr1d_chooses_a_time(tmp_path):

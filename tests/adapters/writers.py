@@ -34,10 +34,11 @@ class Written:
     names: tuple[str, ...] = ("mass_density", "temperature", "electron_fraction", "velocity")
     components: int = 3  #: of the velocity that are there
     precision: float = 1e-6
-    blocks: int = 1
+    blocks: int | None = 1  #: None: as many as the reader makes of it
     files: tuple[Path, ...] = ()  #: what may be damaged, if it is not the path
     counted: bool = True  #: whether the format tells that something is missing at its end
     factor: float = 1.0  #: of volume over that of flat space
+    uneven: bool = False  #: cells at the edges of levels are cut: their values are not those of their middles
 
     @property
     def user(self) -> UserMap | None:
@@ -56,7 +57,12 @@ def unit_coordinates(extents, centers):
 
 def star(name, extents, faces):
     """A field in this project's units at the middles between faces, (n2, n1, n0) or (3, n2, n1, n0)."""
-    x, y, z = unit_coordinates(extents, [0.5 * (face[1:] + face[:-1]) for face in faces])
+    return star_at(name, extents, [0.5 * (face[1:] + face[:-1]) for face in faces])
+
+
+def star_at(name, extents, centers):
+    """The same at points."""
+    x, y, z = unit_coordinates(extents, centers)
     if name == "mass_density":
         return 1e10 * (1.0 + 0.5 * x + 0.3 * y**2 + 0.2 * x * z + 0.1 * z)
     if name == "temperature":
@@ -96,14 +102,19 @@ def tiles(extents, blocks, cells, geometry=None):
 
 def fields_of(faces, extents, without=None, spoil=False):
     """All fields of a block by name; velocity by components."""
+    return fields_at([0.5 * (face[1:] + face[:-1]) for face in faces], extents, without, spoil)
+
+
+def fields_at(centers, extents, without=None, spoil=False):
+    """The same at points."""
     values = {}
     for name in ("mass_density", "temperature", "electron_fraction"):
         if name != without:
-            values[name] = np.array(star(name, extents, faces))
-    for axis, part in enumerate(star("velocity", extents, faces)):
+            values[name] = np.array(star_at(name, extents, centers))
+    for axis, part in enumerate(star_at("velocity", extents, centers)):
         values[f"velocity_{axis}"] = np.array(part)
     if spoil:
-        values["mass_density"][(0,) * 3] = np.nan
+        values["mass_density"][tuple(n // 2 for n in values["mass_density"].shape)] = np.nan
     return values
 
 
@@ -564,6 +575,105 @@ def gr1d_restart(folder, *, without=None, spoil=False, single=False):
     return Written(path, extents, "spherical", components=1, factor=1.25)
 
 
+# -- Carpet ----------------------------------------------------------------------------------------------------------
+
+_GEOMETRIC = (147662.50402, 1.988409870698051e33, 147662.50402 / 2.99792458e10)  # cm, g, s
+#: The root of its determinant is 1.5.
+_METRIC = {"gxx": 2.25, "gxy": 0.0, "gxz": 0.0, "gyy": 1.25, "gyz": 0.5, "gzz": 1.0}
+
+
+def carpet(
+    folder,
+    *,
+    without=None,
+    spoil=False,
+    single=False,
+    active=True,
+    centred="points",
+    mirror=False,
+    corner=False,
+    grouped=False,
+    metric=False,
+):
+    """Two levels on two processes in units of c = G = solar mass = 1, with three ghosts that hold nonsense.
+
+    ``centred`` on points or on cells; ``mirror``: symmetry points behind x = 0; ``corner``: the fine level is an L;
+    ``grouped``: all variables in one file a process; ``active``: whether components tell their own points.
+    """
+    length, mass, time = _GEOMETRIC
+    coarse, ghosts, count = 8.0, 3, (12, 8, 8)
+    middle = 0.0 if centred == "points" else 0.5  # of the first cell
+    ends = [((middle - 0.5) * coarse, (middle + n - 0.5) * coarse) for n in count]
+    if mirror:
+        ends[0] = (0.0, ends[0][1])
+    extents = tuple((length * low, length * high) for low, high in ends)
+    # boxes of points of the two processes by level, as (first, last) indices
+    boxes = {0: [((0, 0, 0), (11, 7, 3)), ((0, 0, 4), (11, 7, 7))]}
+    low = 0 if mirror else 4
+    if corner:
+        boxes[1] = [((low, 4, 4), (11, 7, 11)), ((low, 8, 4), (17, 11, 11))]
+    elif not single:
+        # the processes meet within a coarse cell
+        boxes[1] = [((low, 4, 4), (15, 11, 8)), ((low, 4, 9), (15, 11, 12))]
+    held = {
+        "rho": ("HYDROBASE", "mass_density", length**3 / mass),
+        "temperature": ("HYDROBASE", "temperature", 1.0),
+        "Y_e": ("HYDROBASE", "electron_fraction", 1.0),
+        **{f"vel[{n}]": ("HYDROBASE", f"velocity_{n}", 1.0 / 2.99792458e10) for n in range(3)},
+    }
+    held = {name: about for name, about in held.items() if about[1] != without}
+    if metric:
+        held |= {name: ("ADMBASE", None, value) for name, value in _METRIC.items()}
+    files = []
+    for process in range(2):
+        for name, (thorn, own, factor) in held.items():
+            path = folder / f"{'hydrobase-all' if grouped else name}.xyz.file_{process}.h5"
+            with h5py.File(path, "a") as file:
+                if path not in files:
+                    files.append(path)
+                    mirrored = f"ReflectionSymmetry::reflection_x = {'yes' if mirror else 'no'}"
+                    file["Parameters and Global Attributes/All Parameters"] = np.bytes_(f"A::b = 1\n{mirrored}")
+                for level, owned in boxes.items():
+                    first, last = owned[process]
+                    width = coarse / 2**level
+                    centers = [
+                        length * width * (middle + np.arange(a, b + 1)) for a, b in zip(first, last, strict=True)
+                    ]
+                    values = fields_at(centers, extents, None, spoil and level == max(boxes) and process == 0)
+                    data = np.full_like(values["temperature"], factor) if own is None else values[own] * factor
+                    # ghosts everywhere but at ends of the mesh; behind a mirror there are symmetry points
+                    outer = [
+                        (first[n] == 0 and not (mirror and n == 0), last[n] == count[n] * 2**level - 1)
+                        for n in range(3)
+                    ]
+                    pad = [tuple(0 if end else ghosts for end in pair) for pair in outer]
+                    data = np.pad(data, pad[::-1], constant_values=WRONG)
+                    begin = np.array([a - pair[0] for a, pair in zip(first, pad, strict=True)], dtype="i4")
+                    for iteration in (0, 64):
+                        name_of_it = f"{thorn}::{name} it={iteration} tl=0 rl={level} c={process}"
+                        dataset = file.create_dataset(name_of_it, data=data * (iteration / 64))
+                        _carpet_attributes(dataset, level, width, middle, begin, ghosts)
+                        dataset.attrs["time"] = 0.25 / time * (iteration / 64)
+                        edges = np.array(outer, dtype="i4").ravel()
+                        edges[0] |= int(mirror and first[0] == 0)
+                        dataset.attrs["cctk_bbox"] = edges
+                        if active:
+                            a, b = (",".join(str(n) for n in end) for end in (first, last))
+                            told = f"bboxset<CCTK_INT4,3>(set<bbox>:{{([0,0,0]:[9,9,9]:[1,1,1]/[{a}]:[{b}]/[9,9,9])}})"
+                            dataset.attrs["active"] = np.bytes_(told)
+    factor = 1.5 if metric else 1.0
+    return Written(
+        folder if grouped else files[0], extents, blocks=None, files=tuple(files), factor=factor, uneven=True
+    )
+
+
+def _carpet_attributes(dataset, level, width, middle, begin, ghosts):
+    dataset.attrs["level"] = np.int32(level)
+    dataset.attrs["origin"] = width * (middle + begin)
+    dataset.attrs["delta"], dataset.attrs["iorigin"] = np.full(3, width), begin
+    dataset.attrs["cctk_nghostzones"] = np.full(3, ghosts, dtype="i4")
+
+
 #: Every layout, with the variations of it that a reader has to know.
 WRITERS = {
     "flash": flash,
@@ -587,6 +697,12 @@ WRITERS = {
     "amrex-big-endian": lambda folder, **how: amrex(folder, geometry="cartesian", dimensions=3, real=">f8", **how),
     "amrex-single": lambda folder, **how: amrex(folder, real="<f4", ghosts=1, **how),
     "amrex-origin": lambda folder, **how: amrex(folder, origin=-3, ghosts=2, **how),
+    "carpet": carpet,
+    "carpet-ghosts": lambda folder, **how: carpet(folder, active=False, **how),
+    "carpet-cells": lambda folder, **how: carpet(folder, centred="cells", **how),
+    "carpet-mirror": lambda folder, **how: carpet(folder, mirror=True, **how),
+    "carpet-corner": lambda folder, **how: carpet(folder, corner=True, **how),
+    "carpet-folder": lambda folder, **how: carpet(folder, grouped=True, metric=True, **how),
     "chimera": chimera,
     "chimera-1d": lambda folder, **how: chimera(folder, slabs=1, cells=(6, 1, 1), **how),
     "fornax": fornax,
