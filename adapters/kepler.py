@@ -6,7 +6,8 @@ What a row means differs, and is settled by the masses that the files carry:
 FLASH 1D                r is the arithmetic mean of the zone's faces, so faces follow as f' = 2 r - f from 0;
                         all columns are zone averages (reproduces the mass column of s20.1d to 1e-9)
 KEPLER presn            mass, radius and velocity at the zone's outer face; the rest in the zone; composition
-GR1D .short             the same without composition: i, mass (g), r, T (K), density, v, Ye [, omega]
+GR1D .short             i, mass (g), r, T (K), density, v, Ye [, omega]; r and v at the zone's outer face, or at its
+                        middle, or all at points: whichever agrees best with the masses
 Woosley-Weaver 1995     fixed width: i, mass (solar) at the zone's inner face, r and v at the outer one, T (K),
                         density, Ye in the zone; most zones are left out (the numbers i have gaps)
 logarithmic             "# meshnumber, Mr, ..."; log10 of density, T and r/R_sun at points; faces are put at the
@@ -129,9 +130,7 @@ def _read_flash(path: Path, lines: list[str]) -> Profile:
         raise ProfileError(f"{path}: truncated at line {len(lines)}: {column['r'].size} rows, line 3 promises {points}")
     radius = column["r"]
     require_increasing(path, "r", radius, first_line)
-    faces = np.zeros(radius.size + 1)
-    for zone, middle in enumerate(radius):
-        faces[zone + 1] = 2.0 * middle - faces[zone]
+    faces = _middle_faces(radius)
     if not (np.diff(faces) > 0.0).all():
         zone = int(np.argmin(np.diff(faces) > 0.0))
         raise ProfileError(
@@ -195,7 +194,35 @@ def _read_short(path: Path, lines: list[str]) -> Profile:
         raise ProfileError(
             f"{path}: truncated at line {len(lines)}: {column['radius'].size} rows, line 1 promises {int(lines[0])}"
         )
-    return _outer_face_profile(path, column, "ye", first_line)
+    radius, mass, density = column["radius"], column["mass"], column["density"]
+    steps = np.diff(radius)
+    if not (steps > 0.0).all() or radius.size < 3 or radius[0] < 0.0:
+        require_increasing(path, "radius", radius, first_line)
+    gained = np.diff(mass)
+    middles = _middle_faces(radius)
+    ways = {
+        "outer": 4.0 / 3.0 * np.pi * np.diff(radius**3) * density[1:],
+        "points": 2.0 / 3.0 * np.pi * np.diff(radius**3) * (density[1:] + density[:-1]),
+        "middles": 4.0 / 3.0 * np.pi * np.diff(middles**3)[1:] * density[1:],
+    }
+    good = gained > 0.0
+    off = {way: float(np.median(np.abs(made[good] / gained[good] - 1.0))) for way, made in ways.items() if good.any()}
+    if radius[0] == 0.0:
+        off.pop("outer", None)
+    way = min(off, key=lambda name: off[name]) if off else "outer"
+    if way == "outer":
+        return _outer_face_profile(path, column, "ye", first_line)
+    between = 0.5 * (radius[1:] + radius[:-1])
+    faces = middles if way == "middles" else np.concatenate([[0.0], between, [2.0 * radius[-1] - between[-1]]])
+    return _profile(faces, density, column["temperature"], column["ye"], column["velocity"])
+
+
+def _middle_faces(radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Faces of zones whose middles are given, from 0 on; they need not increase."""
+    faces = np.zeros(radius.size + 1)
+    for zone, middle in enumerate(radius):
+        faces[zone + 1] = 2.0 * middle - faces[zone]
+    return faces
 
 
 def _read_woosley_weaver(path: Path, lines: list[str]) -> Profile:

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from .hosts.mapping import UserMap
     from .hosts.record import HostFile
 
+#: Datasets that make an HDF5 file an equation of state in the layout of stellarcollapse.org, and their units.
+_EOS_AXES = {"logrho": "log10 g/cm^3", "logtemp": "log10 MeV", "ye": "1"}
+_EOS = {
+    "logpress": "log10 dyn/cm^2",
+    "logenergy": "log10 erg/g, after energy_shift is added",
+    "entropy": "k_B/baryon",
+    "mu_e": "MeV",
+    "mu_n": "MeV",
+    "mu_p": "MeV",
+    "muhat": "MeV",
+    "munu": "MeV",
+    **dict.fromkeys(("Xa", "Xh", "Xn", "Xp", "Abar", "Zbar"), "1"),
+}
 #: Datasets that make an HDF5 file a NuLib table.
 _NULIB = ("neutrino_energies", "emissivities", "absorption_opacity", "rho_points", "temp_points", "ye_points")
 
@@ -51,7 +64,7 @@ def describe_file(path: str | os.PathLike[str], user: UserMap | None = None) -> 
         hint = f"; it contains {', '.join(found)}" if found else ""
         raise OutputError(f"{path}: a directory; accepted: a file, or an AMReX plot file{hint}")
     if is_hdf5(path):
-        table = _nulib(path)
+        table = _nulib(path) or _stellarcollapse(path)
         if table is not None:
             return {"file": str(path), **table}
     host = _own_matter(path)
@@ -139,6 +152,52 @@ def _own(path: Path) -> dict[str, Any]:
             fields[name] = entry
     form = f"{attributes.pop('format')} {attributes.pop('kind')}"
     return {"format": form, **attributes, "fields": fields, "configuration": configuration}
+
+
+def _stellarcollapse(path: Path) -> dict[str, Any] | None:
+    """Axes and ranges of an equation of state; None if it is none."""
+    h5py = import_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            if not all(name in file for name in (*_EOS_AXES, "logpress", "logenergy")):
+                return None
+            axes = {
+                f"{name} [{unit}]": {
+                    "points": int(file[name].size),
+                    "minimum": float(np.min(file[name][()])),
+                    "maximum": float(np.max(file[name][()])),
+                }
+                for name, unit in _EOS_AXES.items()
+            }
+            shape = tuple(int(file[name].size) for name in ("ye", "logtemp", "logrho"))
+            quantities, missing = {}, []
+            for name, unit in _EOS.items():
+                if name not in file:
+                    missing.append(name)
+                    continue
+                values = file[name][()]
+                if values.shape != shape:
+                    raise OutputError(f"{path}: {name} has shape {values.shape}; accepted: {shape}, (ye, T, density)")
+                wrong = int((~np.isfinite(values)).sum())
+                good = values[np.isfinite(values)]
+                entry: dict[str, Any] = {"unit": unit}
+                if good.size:
+                    entry |= {"minimum": float(good.min()), "maximum": float(good.max())}
+                quantities[name] = entry | ({"not a number": wrong} if wrong else {})
+            shift = float(np.ravel(file["energy_shift"][()])[0]) if "energy_shift" in file else None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise OutputError(f"{path}: truncated or damaged: {error}") from None
+    notes = []
+    if "muhat" in quantities:
+        notes.append("muhat = mu_n - mu_p; whether rest masses are in them differs from table to table")
+    return {
+        "format": "stellarcollapse table",
+        "axes": axes,
+        "quantities": quantities,
+        "energy_shift [erg/g]": shift,
+        "missing": missing,
+        "notes": notes,
+    }
 
 
 def _nulib(path: Path) -> dict[str, Any] | None:

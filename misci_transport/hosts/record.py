@@ -110,6 +110,7 @@ class HostFile:
     read_variable: Callable[[int, str], NDArray[np.float64]]
     own_map: FieldMap  #: what the adapter knows of fields and units
     length: float | None = 1.0  #: cm per unit of the blocks' faces; None: nobody knows
+    fixed_length: bool = False  #: whether a map's [units] leave `length` as it is
     resolved: tuple[int, ...] = (0, 1, 2)  #: axes that the code resolves
     time: float | None = None  #: in the file's unit
     time_unit: str = "s"  #: or "code"
@@ -336,7 +337,7 @@ def on_axes(geometry: str, axis: int, faces: NDArray[np.float64]) -> NDArray[np.
 def cover(places: Sequence[BlockPlace]) -> list[BlockPlace]:
     """Mark the cells whose centres lie in blocks of a finer level (for formats that store all levels).
 
-    Every block of a finer level covers whole cells of a coarser one, so that a cell's centre decides.
+    Finer levels cover whole cells of a coarser one, so that a cell's centre decides; it may lie where two of them meet.
     """
     levels = np.array([place.level for place in places])
     low = np.array([[face[0] for face in place.faces] for place in places])
@@ -344,12 +345,14 @@ def cover(places: Sequence[BlockPlace]) -> list[BlockPlace]:
     result = []
     for number, place in enumerate(places):
         centers = [0.5 * (face[1:] + face[:-1]) for face in place.faces]
+        slack = [1.0e-6 * np.diff(face) for face in place.faces]
         finer = levels > place.level
         finer &= ((low < high[number]) & (high > low[number])).all(axis=1)
         covered = np.zeros(place.shape, dtype=bool)
         for other in np.flatnonzero(finer):
             x, y, z = (
-                (center > low[other, axis]) & (center < high[other, axis]) for axis, center in enumerate(centers)
+                (center > low[other, axis] - off) & (center < high[other, axis] + off)
+                for axis, (center, off) in enumerate(zip(centers, slack, strict=True))
             )
             covered |= z[:, None, None] & y[None, :, None] & x[None, None, :]
         result.append(BlockPlace(place.faces, place.level, place.owner, covered if covered.any() else None))

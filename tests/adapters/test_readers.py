@@ -112,8 +112,8 @@ def test_carpet_chooses_an_iteration(tmp_path):
     with pytest.raises(ConfigurationError, match=r"file.iteration is 7; accepted: 0, 64"):
         open_host(written.path, UserMap(file={"iteration": 7}))
     (tmp_path / "temperature.xyz.file_1.h5").unlink()
+    last = open_host(written.path)
     with pytest.raises(ProfileError, match=r"temperature has no component 1 .* a file of the set is missing"):
-        last = open_host(written.path)
         last.field(len(last.blocks) - 1, "temperature")
 
 

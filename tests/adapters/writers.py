@@ -38,6 +38,7 @@ class Written:
     files: tuple[Path, ...] = ()  #: what may be damaged, if it is not the path
     counted: bool = True  #: whether the format tells that something is missing at its end
     factor: float = 1.0  #: of volume over that of flat space
+    sniffed: bool = True  #: whether the file is known without a map
     uneven: bool = False  #: cells at the edges of levels are cut: their values are not those of their middles
 
     @property
@@ -674,6 +675,232 @@ def _carpet_attributes(dataset, level, width, middle, begin, ghosts):
     dataset.attrs["cctk_nghostzones"] = np.full(3, ghosts, dtype="i4")
 
 
+# -- CarpetX ---------------------------------------------------------------------------------------------------------
+
+
+def carpetx(folder, *, without=None, spoil=False, single=False, metric=False):
+    """openPMD in HDF5 as CarpetX writes it: two levels, boxes in an attribute, a spacing that is too small."""
+    length, mass, time = _GEOMETRIC
+    ghosts, cells, coarse = 2, (8, 6, 4), 8.0
+    start = np.array([-32.0, -24.0, 0.0])
+    extents = tuple((length * a, length * (a + n * coarse)) for a, n in zip(start, cells, strict=True))
+    # (first, last + 1) along x, y, z; boxes of a level meet within a coarse cell
+    boxes = {0: [((0, 0, 0), (4, 6, 4)), ((4, 0, 0), (8, 6, 4))]}
+    if single:
+        boxes[0] = [((0, 0, 0), cells)]
+    else:
+        boxes[1] = [((4, 2, 2), (9, 10, 6)), ((9, 2, 2), (12, 10, 6))]
+    held = {
+        "hydrobasex_rho": {"hydrobasex_rho": ("mass_density", length**3 / mass)},
+        "hydrobasex_temperature": {"hydrobasex_temperature": ("temperature", 1.0)},
+        "hydrobasex_ye": {"hydrobasex_ye": ("electron_fraction", 1.0)},
+        "hydrobasex_vel": {f"hydrobasex_vel{'xyz'[n]}": (f"velocity_{n}", 1.0 / 2.99792458e10) for n in range(3)},
+    }
+    held = {group: {n: about for n, about in parts.items() if about[0] != without} for group, parts in held.items()}
+    if metric:
+        held["admbasex_metric"] = {f"admbasex_{name}": (None, value) for name, value in _METRIC.items()}
+    path = folder / "star.it00000064.h5"
+    with h5py.File(path, "w") as file:
+        root = {
+            "openPMD": "1.1.0",
+            "basePath": "/data/%T/",
+            "meshesPath": "meshes/",
+            "iterationEncoding": "groupBased",
+            "iterationFormat": "/data/%T/",
+            "software": "openPMD-api",
+        }
+        for key, value in root.items():
+            file.attrs[key] = np.bytes_(value)
+        file.attrs["openPMDextension"] = np.uint32(0)
+        iteration = file.create_group("data/64")
+        iteration.attrs["time"], iteration.attrs["dt"], iteration.attrs["timeUnitSI"] = 0.25 / time, 1.0, time
+        for level, listed in boxes.items():
+            width = coarse / 2**level
+            points = np.array(cells) * 2**level + 1 + 2 * ghosts
+            corners = [end for box in listed for corner in box for end in corner[::-1]]
+            iteration.attrs[f"chunkInfo_patch00_lev{level:02d}"] = np.array(corners, dtype="i8")
+            for group, parts in held.items():
+                if not parts:
+                    continue
+                mesh = iteration.create_group(f"meshes/{group}_patch00_lev{level:02d}")
+                mesh.attrs["geometry"], mesh.attrs["dataOrder"] = np.bytes_("cartesian"), np.bytes_("C")
+                mesh.attrs["axisLabels"] = np.array([b"z", b"y", b"x"])
+                # as the code does: the length of the cells over the number of points
+                mesh.attrs["gridSpacing"] = (width * (points - 1.0) / points)[::-1]
+                mesh.attrs["gridGlobalOffset"] = (start - ghosts * width)[::-1]
+                mesh.attrs["gridUnitSI"], mesh.attrs["timeOffset"] = 0.01 * length, 0.0
+                mesh.attrs["unitDimension"] = np.zeros(7)
+                for name, (own, factor) in parts.items():
+                    data = np.full(points[::-1], WRONG)
+                    for low, high in listed:
+                        more = 0 if own else 1
+                        where = tuple(slice(low[n] + ghosts, high[n] + ghosts + more) for n in (2, 1, 0))
+                        if own is None:
+                            data[where] = factor
+                            continue
+                        centers = [length * (start[n] + width * (np.arange(low[n], high[n]) + 0.5)) for n in range(3)]
+                        bad = spoil and level == max(boxes) and low == listed[0][0]
+                        data[where] = factor * fields_at(centers, extents, None, bad)[own]
+                    dataset = mesh.create_dataset(name, data=data)
+                    dataset.attrs["unitSI"] = 1.0
+                    dataset.attrs["position"] = np.full(3, 0.5 if own else 0.0)
+    return Written(path, extents, blocks=1 if single else 4, factor=1.5 if metric else 1.0)
+
+
+# -- tables of stars -------------------------------------------------------------------------------------------------
+
+_SPHERE = ((0.0, RADIUS), (0.0, np.pi), (0.0, 2.0 * np.pi))
+
+
+def _sphere(cells=8, without=None, spoil=False):
+    """Faces and fields along r."""
+    faces = np.linspace(0.0, RADIUS, cells + 1)
+    values = fields_of([faces, np.array(_SPHERE[1]), np.array(_SPHERE[2])], _SPHERE, without, False)
+    values = {name: value[0, 0] for name, value in values.items()}
+    if spoil:
+        values["mass_density"][cells // 2] = np.nan
+    return faces, values
+
+
+def chimera_text(folder, *, without=None, spoil=False, single=False, listing=False):
+    """What CHIMERA prints, zones from outside in; the columns are always there."""
+    if without:
+        return None
+    faces, values = _sphere(spoil=spoil)
+    mass = np.cumsum(values["mass_density"] * 4.0 / 3.0 * np.pi * np.diff(faces**3)) / 1.98841e33
+    rows = []
+    for zone in range(8)[::-1]:
+        v = {name: value[zone] for name, value in values.items()}
+        speed = [v[f"velocity_{n}"] for n in range(3)]
+        kelvin = v["temperature"] * KELVIN_PER_MEV
+        more = [faces[zone + 1] - faces[zone], 0.0, 0.0, "F", 1.0] if listing else []
+        tail = [mass[zone], v["mass_density"], v["temperature"], kelvin, 1.5, "1.76E+01*" if listing else 17.6]
+        words = [*speed, faces[zone + 1], *more, *tail, v["electron_fraction"], *(["B"] if listing else [])]
+        rows.append(f"{zone + 1:5d} " + " ".join(w if isinstance(w, str) else f"{w:.12E}" for w in words))
+    if listing:
+        head = ["!  j  u  v  w  r  dr  q/p  flat_r  T/F  lum  rstmss  rho  T Mev  T K  S  a_h  Ye  EOS "]
+    else:
+        head = ["", "Time from bounce= 2.5E-01", "", "  i  u  v  w  r  restmass  rho  T [MeV]  T(K)  s  ah  ye", ""]
+    path = folder / "chimera.dat"
+    path.write_text("\n".join([*head, *rows, ""]))
+    return Written(path, _SPHERE, "spherical", counted=False)
+
+
+def kepler(folder, *, without=None, spoil=False, single=False):
+    """A star of GR1D, with the number of rows."""
+    if without:
+        return None
+    faces, values = _sphere(spoil=spoil)
+    mass = np.cumsum(values["mass_density"] * 4.0 / 3.0 * np.pi * np.diff(faces**3))
+    speed = values["velocity_0"]
+    edge = np.zeros(9)
+    for zone in range(8):
+        # so that their means are those of the zones
+        edge[zone + 1] = 2.0 * speed[zone] - edge[zone]
+    columns = [
+        mass,
+        faces[1:],
+        values["temperature"] * KELVIN_PER_MEV,
+        np.nan_to_num(values["mass_density"], nan=np.nan),
+    ]
+    columns += [edge[1:], values["electron_fraction"], np.zeros(8)]
+    rows = [f"{zone + 1} " + " ".join(f"{column[zone]:.15E}" for column in columns) for zone in range(8)]
+    path = folder / "star.short"
+    path.write_text("\n".join(["8", *rows, ""]))
+    return Written(path, _SPHERE, "spherical", components=1)
+
+
+def sedonu_result(folder, *, without=None, spoil=False, single=False):
+    """A result of SedonuGR in single precision."""
+    faces, values = _sphere(spoil=spoil)
+    held = {"rho(g|ccm,com)": "mass_density", "T_gas(MeV,com)": "temperature", "Ye": "electron_fraction"}
+    path = folder / "result.h5"
+    with h5py.File(path, "w") as file:
+        file["r(cm)"] = faces.astype("f4")
+        for name, own in held.items():
+            if own == without:
+                file[name] = np.zeros(3)
+            else:
+                file[name] = values[own].astype("f4")
+        file["H_abs(erg|s|g,com)"], file["C_emit(erg|s|g,com)"] = np.full(8, 5e20), np.full(8, 2e20)
+        file["distribution(erg|ccm,lab)"] = np.full((8, 3, 2, 4), [4.0, 3.0, 2.0, 1.0])
+        file["distribution_frequency_grid(Hz,lab)"] = np.array([0.0, 1.0, 3.0]) * 2.417989242e20
+    names = ("mass_density", "temperature", "electron_fraction")
+    return Written(path, _SPHERE, "spherical", names=names)
+
+
+def columns(folder, *, without=None, spoil=False, single=False, at="outer face"):
+    """A text that only a map explains."""
+    faces, values = _sphere(spoil=spoil)
+    middle = 0.5 * (faces[1:] + faces[:-1])
+    radius = {"outer face": faces[1:], "centre": middle, "faces": faces}[at]
+    held = {"n": np.arange(radius.size), "r": radius / 1e5}
+    for name, own in (("rho", "mass_density"), ("T", "temperature"), ("Ye", "electron_fraction"), ("v", "velocity_0")):
+        if own != without:
+            held[name] = np.append(values[own], [0.0] * (radius.size - 8)) * (KELVIN_PER_MEV if name == "T" else 1.0)
+    path = folder / "star.txt"
+    rows = [" ".join(f"{column[n]:.15e}" for column in held.values()) for n in range(radius.size)]
+    path.write_text("\n".join(["a star", "# its columns", *rows, ""]))
+    given = {
+        "file": {"format": "columns", "columns": list(held), "skip": 1, "mesh": ["r"], "mesh_unit": "km", "at": at},
+        "fields": {
+            "mass_density": {"name": "rho", "unit": "g/cm^3"},
+            "temperature": {"name": "T", "unit": "K"},
+            "electron_fraction": {"name": "Ye"},
+            "velocity": {"name": "v", "unit": "cm/s"},
+        },
+    }
+    return Written(path, _SPHERE, "spherical", map=given, components=1, counted=False, sniffed=False)
+
+
+def datasets(folder, *, without=None, spoil=False, single=False, order="x fastest"):
+    """An HDF5 file that only a map explains, in (r, theta)."""
+    extents = ((0.0, RADIUS), (0.0, np.pi), (0.0, 2.0 * np.pi))
+    faces = tiles(extents, (1, 1, 1), (6, 4, 1))[0][1]
+    values = {name: value[0] for name, value in fields_of(faces, extents, without, spoil).items()}
+    path = folder / "star.h5"
+    with h5py.File(path, "w") as file:
+        file["grid/r"], file["grid/theta"] = faces[0] / RADIUS, faces[1]
+        for name, value in values.items():
+            file[f"matter/{name}"] = value.T if order == "x slowest" else value
+        file["now"] = 0.25
+    given = {
+        "units": {"length": RADIUS, "mass": RADIUS**3, "time": RADIUS},
+        "file": {"format": "hdf5", "mesh": ["grid/r", "grid/theta"], "at": "faces", "order": order, "time": "now"},
+        "fields": {
+            "mass_density": {"name": "matter/mass_density"},
+            "temperature": {"name": "matter/temperature", "unit": "MeV"},
+            "electron_fraction": {"name": "matter/electron_fraction"},
+            "velocity": {"name": [f"matter/velocity_{n}" for n in range(3)]},
+        },
+    }
+    return Written(path, extents, "spherical", map=given, sniffed=False)
+
+
+def skeleton(folder, *, without=None, spoil=False, single=False):
+    """The example of ``adapters/skeleton.py``: an archive of numpy with a coarse block and a fine one on half of it."""
+    extents = ((-RADIUS, RADIUS), (-RADIUS, RADIUS), (0.0, RADIUS))
+    blocks = [(0, tiles(extents, (1, 1, 1), (4, 4, 4))[0][1])]
+    if not single:
+        blocks.append((1, tiles(((0.0, RADIUS), *extents[1:]), (1, 1, 1), (4, 8, 8))[0][1]))
+    arrays = {"geometry": np.array("cartesian"), "time": np.array(0.25)}
+    called = {"rho": "mass_density", "kelvin": "temperature", "ye": "electron_fraction"}
+    for n, (level, faces) in enumerate(blocks):
+        values = fields_of(faces, extents, None, spoil and n == len(blocks) - 1)
+        values["temperature"] *= KELVIN_PER_MEV
+        arrays |= {f"faces_{n}_{axis}": face for axis, face in enumerate(faces)}
+        arrays[f"level_{n}"] = np.array(level)
+        arrays |= {f"{name}_{n}": values[own] for name, own in called.items() if own != without}
+        arrays[f"v_{n}"] = np.stack([values[f"velocity_{axis}"] for axis in range(3)]) / 1e5
+    if not single:
+        for name in ("rho", "kelvin", "ye"):
+            if f"{name}_0" in arrays:
+                arrays[f"{name}_0"][:, :, 2:] = WRONG
+    path = folder / "star.npz"
+    np.savez(path, **arrays)
+    return Written(path, extents, blocks=len(blocks))
+
+
 #: Every layout, with the variations of it that a reader has to know.
 WRITERS = {
     "flash": flash,
@@ -703,10 +930,22 @@ WRITERS = {
     "carpet-mirror": lambda folder, **how: carpet(folder, mirror=True, **how),
     "carpet-corner": lambda folder, **how: carpet(folder, corner=True, **how),
     "carpet-folder": lambda folder, **how: carpet(folder, grouped=True, metric=True, **how),
+    "carpetx": carpetx,
+    "carpetx-metric": lambda folder, **how: carpetx(folder, metric=True, **how),
     "chimera": chimera,
     "chimera-1d": lambda folder, **how: chimera(folder, slabs=1, cells=(6, 1, 1), **how),
     "fornax": fornax,
     "fornax-magnetic": lambda folder, **how: fornax(folder, magnetic=True, **how),
     "gr1d-text": gr1d_text,
     "gr1d-restart": gr1d_restart,
+    "chimera-text": chimera_text,
+    "chimera-listing": lambda folder, **how: chimera_text(folder, listing=True, **how),
+    "kepler": kepler,
+    "sedonu-result": sedonu_result,
+    "columns": columns,
+    "columns-centre": lambda folder, **how: columns(folder, at="centre", **how),
+    "columns-faces": lambda folder, **how: columns(folder, at="faces", **how),
+    "skeleton": skeleton,
+    "datasets": datasets,
+    "datasets-slowest": lambda folder, **how: datasets(folder, order="x slowest", **how),
 }
