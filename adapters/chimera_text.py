@@ -124,6 +124,7 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
         tuple(held),
         read,
         FieldMap(dict(_FIELDS), CGS),
+        fixed_length=True,
         resolved=(0,),
         time=time,
         notes=("time is after bounce", "radii have four digits"),

@@ -152,6 +152,7 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
         read,
         FieldMap(fields, CGS),
         length=length,
+        fixed_length=True,
         resolved=(0,),
         notes=(f"{what}, not a volume: no mass, no profile and no snapshot",),
         extent="points" if place is None else "line",

@@ -88,7 +88,7 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
             None,
             ("nu_e", "nubar_e", "nu_x"),
             (1, 1, 4),
-            "fluid",
+            "not said",
             "energy per volume over all energies, erg/cm^3, nu_x one of four alike",
         )
 

@@ -96,6 +96,7 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
         tuple(held),
         read,
         FieldMap(dict(_FIELDS), CGS),
+        fixed_length=True,
         resolved=(0,),
         read_moments=moments if _DISTRIBUTION in source.names else None,
         citation=CITATION,

@@ -88,7 +88,7 @@ class NeutrinoMoments:
     flux: NDArray[np.float64] | None  #: (species, group, axis, n2, n1, n0)
     species: tuple[str, ...]  #: what the code calls them, and how many flavours one stands for
     flavors_each: tuple[int, ...]  #: flavours that a species stands for (summed, or each alike: see kind)
-    frame: str  #: "fluid" or "laboratory"
+    frame: str  #: "fluid", "laboratory", or "not said"
     kind: str  #: such as "energy per volume and group, summed over flavours, erg/cm^3"
     group_edges: NDArray[np.float64] | None = None  #: (group + 1,) MeV
 
@@ -110,7 +110,7 @@ class HostFile:
     read_variable: Callable[[int, str], NDArray[np.float64]]
     own_map: FieldMap  #: what the adapter knows of fields and units
     length: float | None = 1.0  #: cm per unit of the blocks' faces; None: nobody knows
-    fixed_length: bool = False  #: whether a map's [units] leave `length` as it is
+    fixed_length: bool = False  #: `length` is certain: a map's [units] do not change it, or are refused
     resolved: tuple[int, ...] = (0, 1, 2)  #: axes that the code resolves
     time: float | None = None  #: in the file's unit
     time_unit: str = "s"  #: or "code"

@@ -108,8 +108,12 @@ def _mapped(host: HostFile, user: UserMap | None) -> HostFile:
     """The user's map on top of the adapter's; units are those of the whole file, lengths and time among them."""
     host.map = host.own_map.with_user(user)
     units = host.map.units
-    given = user is not None and user.units is not None and not host.fixed_length
-    if units is not None and (host.length is None or given):
+    given = user is not None and user.units is not None
+    if given and host.fixed_length and host.own_map.units is not None:
+        raise ConfigurationError(
+            f"{host.path}: [units] in its map; accepted: none, the format {host.format} has its own"
+        )
+    if units is not None and (host.length is None or (given and not host.fixed_length)):
         host.length = units.length
     if units is not None and host.time_unit == "code":
         host.time = None if host.time is None else host.time * units.time

@@ -187,6 +187,10 @@ def test_units_of_a_map_are_those_of_the_whole_file(tmp_path):
     scaled = open_host(written.path, UserMap(units={"length": 10.0, "mass": 3.0, "time": 2.0}))
     assert scaled.length == 10.0
     assert scaled.total_mass() == pytest.approx(3.0 * plain.total_mass(), rel=1e-12)
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    with pytest.raises(ConfigurationError, match=r"\[units\] in its map; accepted: none, the format gr1d has its own"):
+        open_host(writers.gr1d_restart(folder).path, UserMap(units={"system": "cgs"}))
     athena = open_host(writers.athena(tmp_path).path, UserMap(units={"length": 1.0, "mass": 1.0, "time": 4.0}))
     assert (athena.time, athena.time_unit) == (2.0, "s")
 
