@@ -19,6 +19,7 @@ from misci_transport.errors import ConfigurationError, MissingDependencyError, P
 from misci_transport.hdf5 import is_hdf5
 from misci_transport.hosts.mapping import FieldMap, FieldSource
 from misci_transport.hosts.record import BlockPlace, HostFile, cover
+from misci_transport.hosts.registry import check_hdf5
 from misci_transport.hosts.units import GEOMETRIC, CodeUnits
 
 from .hdf5_source import holds
@@ -78,6 +79,8 @@ def open_host(path: str | os.PathLike[str], user: UserMap | None = None) -> Host
     """
     path = Path(path)
     api = _import()
+    # the package's own HDF5 is loud about damaged files
+    check_hdf5(path)
     try:
         # a file of a series, name.it00000064.h5, is opened alone
         series = api.Series(str(path), api.Access.read_only)
