@@ -102,7 +102,7 @@ def to_text(description: dict[str, Any], indent: int = 0) -> str:
             lines += [f"{pad}fields:", *(f"{pad}  {_range(name, entry)}" for name, entry in value.items())]
         elif key == "extents":
             lines += [f"{pad}extents:", *(f"{pad}  {_extent(name, entry)}" for name, entry in value.items())]
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value:
             lines += [f"{pad}{key}:", to_text(value, indent + 1)]
         elif isinstance(value, list) and value:
             lines += [f"{pad}{key}:", *(f"{pad}  {item}" for item in value)]
