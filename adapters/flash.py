@@ -42,8 +42,8 @@ def sniff(path: Path) -> bool:
     return holds(Path(path), ("bounding box", "refine level", "node type", "unknown names"))
 
 
-def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> HostFile:
-    """Open a checkpoint or plot file.
+def open_host(path: str | os.PathLike[str], user: UserMap | None = None) -> HostFile:
+    """Open a checkpoint or plot file; ``[file] geometry`` of the map says what FLASH 2 does not (default: Cartesian).
 
     Raises
     ------
@@ -54,7 +54,8 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
     source = Hdf5Source(path)
     variables = {text(name): bytes(name).decode("ascii") for name in source.array("unknown names").ravel()}
     scalars = _scalars(source)
-    geometry = scalars.get("geometry", "cartesian")
+    given = None if user is None else user.file.get("geometry")
+    geometry = given or scalars.get("geometry", "cartesian")
     if geometry not in ("cartesian", "cylindrical", "spherical"):
         raise ProfileError(f"{path}: geometry is {geometry!r}; accepted: cartesian, cylindrical, spherical")
     stored = {name: _stored(source, name, padded) for name, padded in variables.items()}

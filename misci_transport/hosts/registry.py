@@ -14,6 +14,7 @@ the tests that every adapter passes are ``tests/adapters/contract.py``.
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,21 @@ if TYPE_CHECKING:
     from .mapping import UserMap
     from .record import HostFile
 
+logger = logging.getLogger(__name__)
+
 ENTRY_POINTS = "misci_transport.hosts"
 
 
 def adapters() -> list[Any]:
-    """The modules of all registered formats, by name."""
-    return [point.load() for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)]
+    """The modules of all registered formats, by name; one that cannot be imported is left out with a warning."""
+    found = []
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            found.append(point.load())
+        except Exception as error:
+            # somebody else's adapter must not keep files of other formats from being read
+            logger.warning("adapter %s is left out: %s: %s", point.name, type(error).__name__, error)
+    return found
 
 
 def adapter_names() -> list[str]:

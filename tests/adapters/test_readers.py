@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import h5py
 import numpy as np
 import pytest
 import writers
+from misci_adapters import hdf5_source
 from scipy.integrate import solve_ivp
 
 from misci_transport.constants import SOLAR_MASS, SPEED_OF_LIGHT
 from misci_transport.errors import ConfigurationError, ProfileError
+from misci_transport.hosts import registry
 from misci_transport.hosts.mapping import UserMap
 from misci_transport.hosts.registry import adapters, open_host
 from misci_transport.inspect_file import describe_file
@@ -117,6 +122,59 @@ def test_carpet_chooses_an_iteration(tmp_path):
         last.field(len(last.blocks) - 1, "temperature")
 
 
+def test_carpet_moments_and_many_files(tmp_path, monkeypatch):
+    # as if more files than a process may open
+    monkeypatch.setattr(hdf5_source, "OPEN_AT_ONCE", 3)
+    host = open_host(writers.carpet(tmp_path, moments=True, metric=True).path)
+    block = len(host.blocks) - 1
+    moments = host.moments(block)
+    shape = host.blocks[block].shape
+    assert (moments.energy.shape, moments.flux.shape) == ((3, 1, *shape), (3, 1, 3, *shape))
+    assert (moments.energy[2] == 12.0).all()
+    np.testing.assert_allclose(moments.flux[1, 0, 2], 2.1)
+    assert moments.flavors_each == (1, 1, 4)
+    np.testing.assert_allclose(host.field(0, "volume_factor"), 1.5)
+    assert host.total_mass() > 0.0
+
+
+def test_multigroup_radiation_of_athena(sample_data):
+    path = sorted((sample_data / "athena++" / "radiation_multigroup").glob("*.athdf"))[-1]
+    host = open_host(path)
+    moments = host.moments(1)
+    assert moments.energy.shape == (1, 3, 1, 1, 16)
+    assert moments.flux.shape == (1, 3, 3, 1, 1, 16)
+    assert (moments.energy > 0.0).all()
+    assert describe_file(path)["neutrino moments"]["groups"] == 3
+
+
+def test_a_broken_adapter_is_left_out(tmp_path, monkeypatch, caplog):
+    written = writers.flash(tmp_path)
+
+    def broken():
+        raise ImportError("no module named colour")
+
+    found = registry.entry_points(group=registry.ENTRY_POINTS)
+    point = SimpleNamespace(name="aaa", load=broken)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point, *found])
+    assert open_host(written.path).format == "flash"
+    assert "adapter aaa is left out: ImportError: no module named colour" in caplog.text
+
+
+def test_geometry_of_flash_2(tmp_path):
+    written = writers.flash(tmp_path, geometry="cartesian", old=True)
+    with h5py.File(written.path, "r+") as file:
+        boxes = file["bounding box"][...]
+        file["bounding box"][...] = np.abs(boxes) / np.array([[1.0], [1e8]])
+    with pytest.raises(ProfileError, match=r"faces of block .* do not increase; accepted: finite numbers"):
+        open_host(written.path)
+    with h5py.File(written.path, "r+") as file:
+        file["bounding box"][...] = (boxes + 1e8) / np.array([[1.0], [1e8]])
+    host = open_host(written.path, UserMap(file={"geometry": "spherical"}))
+    assert host.geometry == "spherical"
+    with pytest.raises(ProfileError, match=r"geometry is 'polar'; accepted: cartesian"):
+        open_host(written.path, UserMap(file={"geometry": "polar"}))
+
+
 def test_gr1d_chooses_a_time(tmp_path):
     written = writers.gr1d_text(tmp_path)
     first = open_host(written.path)
@@ -172,8 +230,6 @@ def test_slices_are_refused(tmp_path):
     written.path.write_bytes(content)
     with pytest.raises(ProfileError, match=r"block 0 has 4 cells along x3; accepted: the 6 of a mesh block"):
         open_host(written.path)
-    import h5py
-
     written = writers.athena(tmp_path)
     with h5py.File(written.path, "r+") as file:
         file["x3f"][...] = np.linspace(1.0, 1.5, 5)

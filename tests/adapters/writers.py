@@ -595,6 +595,7 @@ def carpet(
     corner=False,
     grouped=False,
     metric=False,
+    moments=False,
 ):
     """Two levels on two processes in units of c = G = solar mass = 1, with three ghosts that hold nonsense.
 
@@ -625,6 +626,9 @@ def carpet(
     held = {name: about for name, about in held.items() if about[1] != without}
     if metric:
         held |= {name: ("ADMBASE", None, value) for name, value in _METRIC.items()}
+    if moments:
+        held |= {f"rE[{n}]": ("THC_M1", None, 10.0 + n) for n in range(3)}
+        held |= {f"rF{axis}[{n}]": ("THC_M1", None, k + 0.1 * n) for k, axis in enumerate("xyz") for n in range(3)}
     files = []
     for process in range(2):
         for name, (thorn, own, factor) in held.items():
