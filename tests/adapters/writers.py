@@ -814,6 +814,76 @@ def kepler(folder, *, without=None, spoil=False, single=False):
     return Written(path, _SPHERE, "spherical", components=1)
 
 
+def liebendoerfer(folder, *, without=None, spoil=False, single=False):
+    """A table of Agile-Boltztran with its byte-by-byte description; space is flat."""
+    faces, values = _sphere(spoil=spoil)
+    one = np.ones(8)
+    mass = 4.0 / 3.0 * np.pi * np.diff(faces**3) * np.nan_to_num(values["mass_density"], nan=1.0)
+    columns = {
+        "Zone": np.arange(8.0),
+        "ZMass": mass,
+        "EMass": np.cumsum(mass),
+        "Rad": np.cbrt(0.5 * (faces[1:] ** 3 + faces[:-1] ** 3)),
+        "Vel": values["velocity_0"],
+        "Den": values["mass_density"],
+        "Temp": values["temperature"],
+        "Ye": values["electron_fraction"],
+        **{"Xn": 0.7 * one, "Xp": 0.3 * one, "Xa": 0.0 * one, "Xh": 0.0 * one, "A": 4.0 * one, "Z": 2.0 * one},
+        **{"qE": one, "qY": one, "1-alp": 0.1 * one, "1-Gam": 0.0 * one},
+    }
+    columns.pop({"temperature": "Temp", "mass_density": "Den"}.get(without, ""), None)
+    rule = "-" * 80
+    lines = [
+        *(
+            "Title: Supernova Simulations with Boltzmann Neutrino Transport: A Comparison",
+            "       of Methods",
+            "Authors: x",
+        ),
+        *(
+            "Table: Agile-Boltztran hydrodynamics  data for model Q1",
+            "       at the post bounce time of   12.5 ms",
+            "=" * 80,
+        ),
+        *(
+            "Byte-by-byte Description of file: Q1h+010.txt",
+            rule,
+            "   Bytes Format Units          Label  Explanations",
+            rule,
+        ),
+    ]
+    lines += [f" {25 * n + 1}-{25 * n + 24} E24.15  ---  {label}  what it is" for n, label in enumerate(columns)]
+    rows = [" ".join(f"{column[zone]:24.15E}" for column in columns.values()) for zone in range(8)]
+    path = folder / "Q1h+010.txt"
+    path.write_text("\n".join([*lines, rule, *rows, ""]))
+    return Written(path, _SPHERE, "spherical", components=1, counted=False)
+
+
+def sherwood(folder, *, without=None, spoil=False, single=False):
+    """A snapshot in "Sherwood format", theta falling, with its mesh beside it."""
+    if without:
+        return None
+    faces = tiles(_SPHERE, (1, 1, 1), (6, 4, 1))[0][1]
+    values = {name: value[0] for name, value in fields_of(faces, _SPHERE, None, spoil).items()}
+    rows = []
+    for j in range(4)[::-1]:
+        for i in range(6):
+            row = np.zeros(165)
+            row[0], row[1] = (0.5 * (face[n] + face[n + 1]) for face, n in ((faces[0], i), (faces[1], j)))
+            row[2:5] = [values[name][j, i] for name in ("mass_density", "electron_fraction", "temperature")]
+            row[5:8] = [values[f"velocity_{n}"][j, i] for n in range(3)]
+            row[17:20], row[32:35] = 1e30, (10.0, 930.0, 940.0)
+            rows.append(" ".join(f"{value:.15e}" for value in row))
+    path = folder / "snapshot.00120"
+    path.write_text("\n".join([*rows, ""]))
+    mesh = folder / "meshdata"
+    mesh.mkdir()
+    files = [path]
+    for name, face in (("rmesh_ascii_edge.dat", faces[0]), ("thmesh_ascii_edge.dat", faces[1][::-1])):
+        (mesh / name).write_text("".join(f" {n} {value:.15e}\n" for n, value in enumerate(face)))
+        files.append(mesh / name)
+    return Written(path, _SPHERE, "spherical", files=tuple(files), counted=False)
+
+
 def sedonu_result(folder, *, without=None, spoil=False, single=False):
     """A result of SedonuGR in single precision."""
     faces, values = _sphere(spoil=spoil)
@@ -945,6 +1015,8 @@ WRITERS = {
     "chimera-text": chimera_text,
     "chimera-listing": lambda folder, **how: chimera_text(folder, listing=True, **how),
     "kepler": kepler,
+    "liebendoerfer": liebendoerfer,
+    "sherwood": sherwood,
     "sedonu-result": sedonu_result,
     "columns": columns,
     "columns-centre": lambda folder, **how: columns(folder, at="centre", **how),
