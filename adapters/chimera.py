@@ -129,6 +129,10 @@ class _Slab:
                 f"{source.path}: mesh/radial_index_bound is {first}, {last}; accepted: from 1 to {self.shape[2]}"
             )
         self.radial = slice(first - 1, last)
+        if "ongrid_mask" in mesh and not (source.array("mesh/ongrid_mask") != 0.0).all():
+            raise ProfileError(
+                f"{source.path}: mesh/ongrid_mask has zeros, as yin-yang meshes do; accepted: one mesh for the sphere"
+            )
         held = source.file["fluid"]
         self.variables = tuple(name for name in held if source.shape(f"fluid/{name}") in (self.shape, self.shape[2:]))
 

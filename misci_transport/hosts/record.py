@@ -267,7 +267,9 @@ class HostFile:
     def volume(self, block: int) -> NDArray[np.float64]:
         """(n2, n1, n0) volumes of a block's cells in coordinates, in the cube of the file's unit of length."""
         if self.extent != "volume":
-            raise ProfileError(f"{self.path}: its extent is {self.extent!r}, without volumes; accepted: cells of a star")
+            raise ProfileError(
+                f"{self.path}: its extent is {self.extent!r}, without volumes; accepted: cells of a star"
+            )
         x, y, z = volume_factors(self.geometry, self.blocks[block].faces)
         product: NDArray[np.float64] = z[:, None, None] * y[None, :, None] * x[None, None, :]
         return product

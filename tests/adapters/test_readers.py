@@ -212,6 +212,29 @@ def test_chimera_slabs_and_moments(tmp_path):
     assert "slab 2 of 2" in alone.notes[0]
 
 
+def test_yin_yang_meshes_are_refused(tmp_path):
+    written = writers.chimera(tmp_path)
+    with h5py.File(written.path, "r+") as file:
+        file["mesh/ongrid_mask"] = np.array([[1.0, 0.0]])
+    with pytest.raises(ProfileError, match=r"mesh/ongrid_mask has zeros, as yin-yang meshes do; accepted: one mesh"):
+        open_host(written.path)
+
+
+def test_text_and_restart_of_gr1d_agree(sample_data):
+    """Numbers in cgs in one, in c = G = solar mass = 1 in the other, 0.02 ms later."""
+    folder = sample_data / "gr1d" / "collapse_hybrid_eos"
+    text = open_host(folder / "rho.xg", UserMap(file={"time": 0.049978}))
+    (path,) = folder.glob("restart_nt_*.h5")
+    restart = open_host(path)
+    np.testing.assert_allclose(text.blocks[0].faces[0], restart.blocks[0].faces[0], rtol=1e-8)
+    for name in ("mass_density", "specific_internal_energy", "pressure", "lapse", "volume_factor"):
+        apart = np.abs(restart.field(0, name) / text.field(0, name) - 1.0)
+        assert np.median(apart) < 3e-3, name
+    falling = np.abs(text.field(0, "velocity")[0]) > 1e8
+    apart = np.abs(restart.field(0, "velocity")[0] / text.field(0, "velocity")[0] - 1.0)[falling]
+    assert np.median(apart) < 3e-3
+
+
 def test_fornax_species_and_rad_scale(tmp_path):
     written = writers.fornax(tmp_path)
     host = open_host(written.path, written.user)

@@ -11,6 +11,7 @@ import writers
 from misci_adapters import carpetx
 from misci_adapters.merger_cuts import read_cut
 
+from misci_transport.config import ProfileSection
 from misci_transport.constants import SOLAR_MASS
 from misci_transport.errors import ConfigurationError, MissingDependencyError, OutputError, ProfileError
 from misci_transport.hosts.convert import profile_of, snapshot_of
@@ -19,6 +20,7 @@ from misci_transport.hosts.registry import adapters, find_adapter, open_host
 from misci_transport.inspect_file import describe_file, to_text
 from misci_transport.io.profiles import open_profile
 from misci_transport.io.snapshots import open_snapshot
+from misci_transport.scene import read_profile
 
 #: Masses in solar masses: of the files' own columns, of the codes' published ones, or of the same matter elsewhere.
 STARS = {
@@ -187,6 +189,8 @@ def test_a_profile_through_a_map(tmp_path):
     )
     profile = open_profile(written.path, field_map)
     assert profile.total_mass() == pytest.approx(open_host(written.path, written.user).total_mass(), rel=1e-12)
+    section = ProfileSection(file=str(written.path), map=str(field_map))
+    np.testing.assert_array_equal(read_profile(section).faces, profile.faces)
     with pytest.raises(ProfileError, match=r"star.txt: format not recognized; accepted: profile table"):
         open_profile(written.path)
 
