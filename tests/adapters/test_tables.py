@@ -236,11 +236,16 @@ def test_openpmd_needs_its_package(tmp_path, monkeypatch):
     assert carpetx.sniff(written.path)
 
 
-def test_openpmd_written_by_the_package(tmp_path):
-    """What the package itself writes has the layout of the small file."""
+@pytest.mark.parametrize(
+    ("template", "name"), [("star.h5", "star.h5"), ("s.it%08T.h5", "s.it00000008.h5"), ("s.bp4", "s.bp4")]
+)
+def test_openpmd_written_by_the_package(template, name, tmp_path):
+    """What the package itself writes has the layout of the small file, in one file, a series of files, and ADIOS2."""
     api = pytest.importorskip("openpmd_api")
-    path = tmp_path / "star.h5"
-    series = api.Series(str(path), api.Access.create)
+    if name.endswith("bp4") and not api.variants["adios2"]:
+        pytest.skip("openpmd-api is built without ADIOS2")
+    path = tmp_path / name
+    series = api.Series(str(tmp_path / template), api.Access.create)
     iteration = series.iterations[8]
     iteration.time, iteration.time_unit_SI = 2.0, 4.92549095e-6
     iteration.set_attribute("chunkInfo_patch00_lev00", [0, 0, 0, 2, 3, 4])
