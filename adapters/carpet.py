@@ -1,9 +1,10 @@
 """Carpet HDF5 of the Einstein Toolkit: THC, GRHydro, IllinoisGRMHD; ``var.xyz.file_P.h5``, one of them or their folder.
 
 A dataset ``THORN::var it=I tl=0 rl=L c=C`` is a component: points at origin + delta i, (nz, ny, nx). A point is the
-middle of a cell here. What a component has beyond its own points (ghosts of other processes, buffer zones, symmetry
-points) is told by its attribute ``active``; without that, ghosts are left out at faces where cctk_bbox = 0, and points
-that two components have count once.
+middle of a cell here. Variables go by their short names; where two thorns have one name, those of HydroBase and ADMBase
+keep it, and others are ``THORN::var``. What a component has beyond its own points (ghosts of other processes, buffer
+zones, symmetry points) is told by its attribute ``active``; without that, ghosts are left out at faces where
+cctk_bbox = 0, and points that two components have count once.
 
 Levels are often centred on points: a fine cell then straddles two coarse ones. A coarse cell is superseded if fine
 cells cover all of it, and at the edges of what is superseded fine cells are cut, so that cells still cover everything
@@ -41,6 +42,7 @@ NAME = "carpet"
 _DATASET = re.compile(r"(\S+)::(\S+) it=(\d+) tl=(\d+)(?: m=(\d+))?(?: ml=\d+)?(?: rl=(\d+))?(?: c=(\d+))?$")
 _FILE = re.compile(r"(.+?)\.xyz(?:\.file_\d+)?\.h5$")
 _ACTIVE = re.compile(r"/\[(-?\d+),(-?\d+),(-?\d+)\]:\[(-?\d+),(-?\d+),(-?\d+)\]/")
+_BASE = ("HYDROBASE", "ADMBASE")
 _METRIC = ("gxx", "gxy", "gxz", "gyy", "gyz", "gzz")
 DETERMINANT = "sqrt(det gamma)"
 _FIELDS = {
@@ -130,7 +132,7 @@ def open_host(path: str | os.PathLike[str], user: UserMap | None = None) -> Host
             name for entry in entries for name in ([entry.name] if isinstance(entry.name, str) else entry.name or [])
         }
         wanted |= {entry.divide_by for entry in entries if entry.divide_by}
-    held = _index(path, wanted)
+    held = _index(path, {name.rpartition("::")[2] for name in wanted})
     iterations = sorted({iteration for stored in held.values() for iteration in stored})
     chosen = iterations[-1]
     if user is not None and "iteration" in user.file:
@@ -221,7 +223,7 @@ def _index(path: Path, wanted: set[str]) -> _Stored:
     """Where each component is: by variable, iteration, and (level, component)."""
     folder = path if path.is_dir() else path.parent
     files = [entry for entry in sorted(folder.iterdir()) if _wanted(entry.name, wanted) or entry == path]
-    found: _Stored = {}
+    found: dict[tuple[str, str], dict[int, dict[tuple[int, int], tuple[Hdf5Source, str]]]] = {}
     for file in files:
         if not is_hdf5(file):
             raise ProfileError(f"{file}: not an HDF5 file; accepted: a file of Carpet")
@@ -232,11 +234,17 @@ def _index(path: Path, wanted: set[str]) -> _Stored:
                 continue
             if match[5] not in (None, "0"):
                 raise ProfileError(f"{file}: dataset {name} is of patch {match[5]}; accepted: one patch, m=0")
-            stored = found.setdefault(match[2], {}).setdefault(int(match[3]), {})
+            stored = found.setdefault((match[1].upper(), match[2]), {}).setdefault(int(match[3]), {})
             stored[int(match[6] or 0), int(match[7] or 0)] = (source, name)
     if not found:
         raise ProfileError(f"{path}: no dataset 'THORN::variable it=I tl=0 rl=L c=C' in it; accepted: files of Carpet")
-    return found
+    # two thorns may have a variable of one name: the base thorns' keep it
+    named: _Stored = {}
+    for (thorn, variable), its in found.items():
+        others = [other for other, name in found if name == variable and other != thorn]
+        short = not others or (thorn in _BASE and not any(other in _BASE for other in others))
+        named[variable if short else f"{thorn}::{variable}"] = its
+    return named
 
 
 def _wanted(name: str, wanted: set[str]) -> bool:

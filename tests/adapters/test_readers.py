@@ -137,6 +137,22 @@ def test_carpet_moments_and_many_files(tmp_path, monkeypatch):
     assert host.total_mass() > 0.0
 
 
+def test_carpet_variables_of_one_name(tmp_path):
+    written = writers.carpet(tmp_path, grouped=True)
+    before = open_host(written.path).total_mass()
+    for file in written.files:
+        with h5py.File(file, "r+") as source:
+            for name in [name for name in source if name.startswith("HYDROBASE::rho ")]:
+                other = source.create_dataset(name.replace("HYDROBASE", "THC_CORE"), data=2.0 * source[name][...])
+                for key, value in source[name].attrs.items():
+                    other.attrs[key] = value
+    host = open_host(written.path)
+    assert {"rho", "THC_CORE::rho"} <= set(host.variables)
+    assert host.total_mass() == before
+    doubled = open_host(written.path, UserMap(fields={"mass_density": {"name": "THC_CORE::rho"}}))
+    assert doubled.total_mass() == pytest.approx(2.0 * before, rel=1e-12)
+
+
 def test_multigroup_radiation_of_athena(sample_data):
     path = sorted((sample_data / "athena++" / "radiation_multigroup").glob("*.athdf"))[-1]
     host = open_host(path)
