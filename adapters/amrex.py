@@ -15,7 +15,7 @@ import numpy as np
 
 from misci_transport.errors import ProfileError
 from misci_transport.hosts.mapping import FieldMap, FieldSource
-from misci_transport.hosts.record import BlockPlace, HostFile, cover, whole_axis
+from misci_transport.hosts.record import BlockPlace, HostFile, cover, on_axes, whole_axis
 from misci_transport.hosts.units import CGS
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _BOX = re.compile(r"\(\(([-\d,]+)\) \(([-\d,]+)\) \(([\d,]+)\)\)")
 #: What each field may be called, best first.
 _NAMES: dict[str, tuple[FieldSource, ...]] = {
     "mass_density": (FieldSource(("density",)), FieldSource(("rho",))),
-    "temperature": tuple(FieldSource((name,), "K") for name in ("Temp", "tfromp", "tfromh", "T")),
+    # of Emu's T the unit is not known here: a map has to say
+    "temperature": (*(FieldSource((name,), "K") for name in ("Temp", "tfromp", "tfromh")), FieldSource(("T",))),
     "electron_fraction": (
         FieldSource(("Ye",)),
         FieldSource(("rho_Ye",), divide_by="density"),
@@ -114,17 +115,24 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
     header = _Lines(_header_of(given))
     root = header.path.parent
     header.next()
-    (count,) = header.numbers(int, 1)
+    count = header.numbers(int, 1)[0]
     names = [header.next() for _ in range(count)]
-    (dimensions,) = header.numbers(int, 1)
-    (time,) = header.numbers(float, 1)
-    (finest,) = header.numbers(int, 1)
+    dimensions = header.numbers(int, 1)[0]
+    time = header.numbers(float, 1)[0]
+    finest = header.numbers(int, 1)[0]
     low = header.numbers(float, dimensions)
     header.numbers(float, dimensions)
-    for _ in range(3):  # refinement ratios, domains, steps
-        header.next()
+    # refinement ratios: an empty line where there is one level
+    header.next()
+    domains = header.next()
+    origins = [[int(n) for n in match[1].split(",")] for match in _BOX.finditer(domains)]
+    if len(origins) != finest + 1 or any(len(origin) != dimensions for origin in origins):
+        raise ProfileError(
+            f"{header.path}: line {header.at} is {domains!r}; accepted: {finest + 1} boxes ((low) (high) (type))"
+        )
+    header.next()
     widths = [header.numbers(float, dimensions) for _ in range(finest + 1)]
-    (coordinates,) = header.numbers(int, 1)
+    coordinates = header.numbers(int, 1)[0]
     if coordinates not in _GEOMETRIES:
         raise ProfileError(f"{given}: coord_sys is {coordinates}; accepted: 0 (cartesian), 1 (r-z), 2 (spherical)")
     geometry = _GEOMETRIES[coordinates]
@@ -141,10 +149,12 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
             faces = []
             for axis in range(3):
                 if axis < dimensions:
-                    index = np.arange(fab.low[axis], fab.high[axis] + 2)
-                    faces.append(low[axis] + widths[level][axis] * index)
+                    index = np.arange(fab.low[axis], fab.high[axis] + 2) - origins[level][axis]
+                    faces.append(on_axes(geometry, axis, low[axis] + widths[level][axis] * index))
                 else:
                     faces.append(whole_axis(geometry, axis))
+            if not fab.file.is_file():
+                raise ProfileError(f"{fab.file}: no such file, which {where} names")
             places.append(BlockPlace((faces[0], faces[1], faces[2]), level))
             fabs.append(fab)
     row = {name: number for number, name in enumerate(names)}
@@ -199,11 +209,13 @@ def _boxes(path: Path, count: int, dimensions: int) -> list[_Fab]:
     lines = _Lines(path)
     lines.next()
     lines.next()
-    (components,) = lines.numbers(int, 1)
+    components = lines.numbers(int, 1)[0]
     if components != count:
         raise ProfileError(f"{path}: {components} components, {count} in Header")
     lines.next()
     opening = lines.next().lstrip("(").split()
+    if not opening or not opening[0].isdigit():
+        raise ProfileError(f"{path}: line {lines.at} is {lines.lines[lines.at - 1]!r}; accepted: (NUMBER 0")
     boxes = []
     for _ in range(int(opening[0])):
         match = _BOX.search(lines.next())
@@ -212,9 +224,11 @@ def _boxes(path: Path, count: int, dimensions: int) -> list[_Fab]:
         low, high = (tuple(int(n) for n in match[group].split(",")) for group in (1, 2))
         if len(low) != dimensions:
             raise ProfileError(f"{path}: line {lines.at} is a box of {len(low)} dimensions; accepted: {dimensions}")
+        if match[3].strip("0,"):
+            raise ProfileError(f"{path}: line {lines.at} is a box of type ({match[3]}); accepted: 0, cells")
         boxes.append((low, high))
     lines.next()
-    (stored,) = lines.numbers(int, 1)
+    stored = lines.numbers(int, 1)[0]
     if stored != len(boxes):
         raise ProfileError(f"{path}: {stored} boxes on disk, {len(boxes)} listed")
     fabs = []

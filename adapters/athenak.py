@@ -1,7 +1,8 @@
 """AthenaK ``.bin`` files ("Athena binary output version=1.1"): a text header, the input file, then blocks.
 
 Every block: ten int32 (index ranges, logical location, level), six reals (extents), then the variables as
-[variable][k][j][i]. Cartesian, only leaves, code units. ``eint`` is per volume; scalars are s_00 and so on.
+[variable][k][j][i]. Ghost zones, where a run wrote them, are left out. Cartesian, only leaves, code units. ``eint`` is
+per volume; scalars are s_00 and so on.
 """
 
 from __future__ import annotations
@@ -49,17 +50,17 @@ def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> Hos
         header = _header(path, stream)
         begin = stream.tell()
         size = stream.seek(0, 2)
-        places, offsets = _blocks(path, stream, header, begin, size)
+        places, offsets, parts = _blocks(path, stream, header, begin, size)
     names, real = header["variables"], header["real"]
     row = {name: number for number, name in enumerate(names)}
 
     def read(block: int, name: str) -> Any:
-        n2, n1, n0 = places[block].shape
-        cells = n2 * n1 * n0
+        shape, inside = parts[block]
+        cells = shape[0] * shape[1] * shape[2]
         with path.open("rb") as stream:
             stream.seek(offsets[block] + row[name] * cells * real)
             values = np.frombuffer(stream.read(cells * real), dtype=_REALS[real])
-        return values.reshape(n2, n1, n0)
+        return values.reshape(shape)[inside]
 
     if "mom1" in row:
         velocity = FieldSource(("mom1", "mom2", "mom3"), divide_by="dens")
@@ -120,21 +121,32 @@ def _header(path: Path, stream: Any) -> dict[str, Any]:
             "as many names as variables, 4 or 8 bytes"
         )
     text = stream.read(offset).decode("ascii", "replace")
+    if len(text) < offset:
+        raise ProfileError(f"{path}: truncated in the input file that the header holds")
     return {
         "time": time,
         "cycle": cycle,
         "variables": variables,
         "real": real,
         "place": place,
+        "cells": [_parameter(text, "meshblock", f"nx{n}") or _parameter(text, "mesh", f"nx{n}") for n in (1, 2, 3)],
         "relativistic": bool(re.search(r"^\s*(general_rel|special_rel)\s*=\s*(true|1)", text, re.MULTILINE)),
     }
 
 
+def _parameter(text: str, section: str, key: str) -> int | None:
+    """An integer of the input file."""
+    match = re.search(rf"^<{section}>$(?:\n(?!<).*)*?\n\s*{key}\s*=\s*(\d+)", text, re.MULTILINE)
+    return None if match is None else int(match[1])
+
+
 def _blocks(
     path: Path, stream: Any, header: dict[str, Any], begin: int, size: int
-) -> tuple[list[BlockPlace], list[int]]:
+) -> tuple[list[BlockPlace], list[int], list[tuple[Any, Any]]]:
+    """Places of the blocks, where their data begin, and (stored shape, cells that are not ghosts)."""
     places: list[BlockPlace] = []
     offsets: list[int] = []
+    parts: list[tuple[Any, Any]] = []
     at = begin
     while at < size:
         stream.seek(at)
@@ -147,8 +159,20 @@ def _blocks(
         length = len(header["variables"]) * header["real"] * shape[0] * shape[1] * shape[2]
         if min(shape) < 1 or at + len(head) + length > size:
             raise ProfileError(f"{path}: truncated or damaged in block {len(places)} of {shape[::-1]} cells")
-        faces = [np.linspace(extent[2 * n], extent[2 * n + 1], shape[2 - n] + 1) for n in range(3)]
+        ghosts = []
+        for axis, cells in enumerate(header["cells"]):
+            stored = shape[2 - axis]
+            if cells is not None and (stored < cells or (stored - cells) % 2):
+                raise ProfileError(
+                    f"{path}: block {len(places)} has {stored} cells along x{axis + 1}; accepted: the {cells} of a "
+                    "mesh block, with or without ghosts (no slices)"
+                )
+            ghosts.append(0 if cells is None else (stored - cells) // 2)
+        inside = tuple(slice(ghosts[axis], shape[2 - axis] - ghosts[axis]) for axis in (2, 1, 0))
+        parts.append((shape, inside))
+        inner = [shape[2 - axis] - 2 * ghosts[axis] for axis in range(3)]
+        faces = [np.linspace(extent[2 * n], extent[2 * n + 1], inner[n] + 1) for n in range(3)]
         places.append(BlockPlace((faces[0], faces[1], faces[2]), level))
         offsets.append(at + len(head))
         at += len(head) + length
-    return places, offsets
+    return places, offsets, parts

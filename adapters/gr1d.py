@@ -171,6 +171,7 @@ def _text(path: Path, user: UserMap | None) -> HostFile:
         tuple(others),
         read,
         FieldMap(dict(_FIELDS), CGS),
+        fixed_length=True,
         resolved=(0,),
         time=times[chosen],
         notes=(
@@ -218,6 +219,7 @@ def _restart(path: Path) -> HostFile:
         tuple(held),
         read,
         FieldMap(dict(_RESTART), CGS),
+        fixed_length=True,
         resolved=(0,),
         time=float(source.array("time")[0]),
         read_moments=moments if "q_M1" in source.names else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +28,13 @@ def holds(path: Path, names: tuple[str, ...] = (), attributes: tuple[str, ...] =
         return False
 
 
+#: Files that are held open: sets of thousands of files would use up what a process may open.
+OPEN_AT_ONCE = 64
+_opened: OrderedDict[int, weakref.ref[Hdf5Source]] = OrderedDict()
+
+
 class Hdf5Source:
-    """A file that is opened at the first reading and stays open.
+    """A file that is opened at the first reading and stays open until many others have been.
 
     Raises
     ------
@@ -48,7 +55,20 @@ class Hdf5Source:
                 self._file = h5py.File(self.path, "r")
             except OSError as error:
                 raise ProfileError(f"{self.path}: truncated or damaged: {error}") from None
+        _opened.pop(id(self), None)
+        _opened[id(self)] = weakref.ref(self)
+        while len(_opened) > OPEN_AT_ONCE:
+            _, oldest = _opened.popitem(last=False)
+            source = oldest()
+            if source is not None:
+                source.close()
         return self._file
+
+    def close(self) -> None:
+        """Close the file; the next reading opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     @property
     def names(self) -> list[str]:

@@ -6,7 +6,8 @@ What a row means differs, and is settled by the masses that the files carry:
 FLASH 1D                r is the arithmetic mean of the zone's faces, so faces follow as f' = 2 r - f from 0;
                         all columns are zone averages (reproduces the mass column of s20.1d to 1e-9)
 KEPLER presn            mass, radius and velocity at the zone's outer face; the rest in the zone; composition
-GR1D .short             the same without composition: i, mass (g), r, T (K), density, v, Ye [, omega]
+GR1D .short             i, mass (g), r, T (K), density, v, Ye [, omega]; r and v at the zone's outer face, or at its
+                        middle, or all at points: whichever agrees best with the masses
 Woosley-Weaver 1995     fixed width: i, mass (solar) at the zone's inner face, r and v at the outer one, T (K),
                         density, Ye in the zone; most zones are left out (the numbers i have gaps)
 logarithmic             "# meshnumber, Mr, ..."; log10 of density, T and r/R_sun at points; faces are put at the
@@ -24,6 +25,7 @@ import numpy as np
 
 from misci_transport.errors import ProfileError
 from misci_transport.fluid import Fluid
+from misci_transport.hosts.own import host_of_profile
 from misci_transport.profile import Profile, checked, kelvin_to_mev
 
 from .text_columns import head, number, read_lines, require_increasing, table
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from misci_transport.hosts.mapping import UserMap
+    from misci_transport.hosts.record import HostFile
+
 NAME = "kepler"
 SOLAR_RADIUS = 6.957e10  #: cm, nominal value of the International Astronomical Union (2015)
 
@@ -41,6 +46,13 @@ _WW95_WIDTHS = (8, *([12] * 6))
 _WW95_COLUMNS = ("i", "mass", "radius", "temperature", "density", "velocity", "ye")
 _SHORT_COLUMNS = ("i", "mass", "radius", "temperature", "density", "velocity", "ye", "omega")
 _LOG_COLUMNS = ("meshnumber", "Mr", "Log10Rho", "LogT", "Log10R/Rsun", "Ye", "vel")
+_CODES = {
+    "_read_flash": "FLASH, initial model",
+    "_read_presn": "KEPLER",
+    "_read_short": "GR1D, initial model",
+    "_read_woosley_weaver": "KEPLER, thinned",
+    "_read_logarithmic": "progenitor in logarithms",
+}
 #: offset of the column in a presn row from the zone number
 _PRESN = {"mass": 1, "radius": 2, "velocity": 3, "density": 4, "temperature": 5, "A_bar": 10, "Y_e": 11}
 _PRESN_SPECIES = {"neutrons": 14, "H1": 15, "He3": 16, "He4": 17}
@@ -49,6 +61,13 @@ _PRESN_SPECIES = {"neutrons": 14, "H1": 15, "He3": 16, "He4": 17}
 def sniff(path: str | os.PathLike[str]) -> bool:
     """Whether the file is in one of the formats of this module."""
     return _format(Path(path)) is not None
+
+
+def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> HostFile:
+    """The star as one block: see `read`."""
+    path = Path(path)
+    reader = _format(path)
+    return host_of_profile(read(path), path, NAME, "" if reader is None else _CODES[reader.__name__])
 
 
 def read(path: str | os.PathLike[str]) -> Profile:
@@ -111,9 +130,7 @@ def _read_flash(path: Path, lines: list[str]) -> Profile:
         raise ProfileError(f"{path}: truncated at line {len(lines)}: {column['r'].size} rows, line 3 promises {points}")
     radius = column["r"]
     require_increasing(path, "r", radius, first_line)
-    faces = np.zeros(radius.size + 1)
-    for zone, middle in enumerate(radius):
-        faces[zone + 1] = 2.0 * middle - faces[zone]
+    faces = _middle_faces(radius)
     if not (np.diff(faces) > 0.0).all():
         zone = int(np.argmin(np.diff(faces) > 0.0))
         raise ProfileError(
@@ -177,7 +194,35 @@ def _read_short(path: Path, lines: list[str]) -> Profile:
         raise ProfileError(
             f"{path}: truncated at line {len(lines)}: {column['radius'].size} rows, line 1 promises {int(lines[0])}"
         )
-    return _outer_face_profile(path, column, "ye", first_line)
+    radius, mass, density = column["radius"], column["mass"], column["density"]
+    steps = np.diff(radius)
+    if not (steps > 0.0).all() or radius.size < 3 or radius[0] < 0.0:
+        require_increasing(path, "radius", radius, first_line)
+    gained = np.diff(mass)
+    middles = _middle_faces(radius)
+    ways = {
+        "outer": 4.0 / 3.0 * np.pi * np.diff(radius**3) * density[1:],
+        "points": 2.0 / 3.0 * np.pi * np.diff(radius**3) * (density[1:] + density[:-1]),
+        "middles": 4.0 / 3.0 * np.pi * np.diff(middles**3)[1:] * density[1:],
+    }
+    good = gained > 0.0
+    off = {way: float(np.median(np.abs(made[good] / gained[good] - 1.0))) for way, made in ways.items() if good.any()}
+    if radius[0] == 0.0:
+        off.pop("outer", None)
+    way = min(off, key=lambda name: off[name]) if off else "outer"
+    if way == "outer":
+        return _outer_face_profile(path, column, "ye", first_line)
+    between = 0.5 * (radius[1:] + radius[:-1])
+    faces = middles if way == "middles" else np.concatenate([[0.0], between, [2.0 * radius[-1] - between[-1]]])
+    return _profile(faces, density, column["temperature"], column["ye"], column["velocity"])
+
+
+def _middle_faces(radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Faces of zones whose middles are given, from 0 on; they need not increase."""
+    faces = np.zeros(radius.size + 1)
+    for zone, middle in enumerate(radius):
+        faces[zone + 1] = 2.0 * middle - faces[zone]
+    return faces
 
 
 def _read_woosley_weaver(path: Path, lines: list[str]) -> Profile:

@@ -21,6 +21,7 @@ import numpy as np
 
 from misci_transport.errors import ProfileError
 from misci_transport.fluid import Fluid
+from misci_transport.hosts.own import host_of_profile
 from misci_transport.profile import Profile, checked
 
 from .text_columns import head, number, read_lines, require_increasing
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
+
+    from misci_transport.hosts.mapping import UserMap
+    from misci_transport.hosts.record import HostFile
 
 NAME = "liebendoerfer2005"
 CITATION = "M. Liebendoerfer, M. Rampp, H.-Th. Janka, A. Mezzacappa, Astrophys. J. 620, 840 (2005)"
@@ -54,6 +58,12 @@ def sniff(path: str | os.PathLike[str]) -> bool:
     """Whether this is one of the h files."""
     lines = head(Path(path), 8)
     return len(lines) == 8 and "Boltzmann Neutrino Transport" in lines[0] and "hydrodynamics" in lines[3]
+
+
+def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> HostFile:
+    """The star as one block: see `read`."""
+    profile = read(path)
+    return host_of_profile(profile, path, NAME, profile.title.partition(",")[0])
 
 
 def read(path: str | os.PathLike[str]) -> Profile:

@@ -27,6 +27,8 @@ from misci_transport.block_mesh import BlockMesh
 from misci_transport.constants import NEUTRON_PROTON_MASS_DIFFERENCE
 from misci_transport.errors import MisciError, ProfileError
 from misci_transport.fluid import Fluid
+from misci_transport.hosts.own import host_of_snapshot
+from misci_transport.hosts.record import HostFile, NeutrinoMoments
 from misci_transport.snapshot import BlockSnapshot
 
 from .text_columns import head, number, read_lines, table
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
+
+    from misci_transport.hosts.mapping import UserMap
 
 NAME = "sedonu"
 CITATION = "H. Nagakura, K. Sumiyoshi, S. Yamada, Astrophys. J. Suppl. 214, 16 (2014); S. Richers, SedonuGR"
@@ -69,6 +73,27 @@ def sniff(path: str | os.PathLike[str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def open_host(path: str | os.PathLike[str], _user: UserMap | None = None) -> HostFile:
+    """The matter as one block (see `read`), and the code's own neutrinos summed over energies."""
+    path = Path(path)
+    snapshot = read(path)
+    host = host_of_snapshot(snapshot, path, NAME, "Boltzmann code of Nagakura, Sumiyoshi, Yamada")
+
+    def moments(_: int) -> NeutrinoMoments:
+        energy = read_neutrinos(path)["energy_density"].T.reshape(3, 1, *snapshot.mesh.shape[::-1])
+        return NeutrinoMoments(
+            np.ascontiguousarray(energy),
+            None,
+            ("nu_e", "nubar_e", "nu_x"),
+            (1, 1, 4),
+            "not said",
+            "energy per volume over all energies, erg/cm^3, nu_x one of four alike",
+        )
+
+    host.read_moments = moments
+    return host
 
 
 def read(path: str | os.PathLike[str]) -> BlockSnapshot:

@@ -26,6 +26,7 @@ class ProfileSection(Section):
     """The star."""
 
     file: str = Field(min_length=1, description="profile table, or a published file that an installed adapter reads")
+    map: str | None = Field(default=None, description="TOML file: fields and units of the file, where it needs that")
     continuation: str | None = Field(default=None, description="second profile, joined outwards")
     join_radius: Positive | None = Field(default=None, description="cm; by default the outermost face of the first")
 
@@ -34,6 +35,7 @@ class SnapshotSection(Section):
     """Matter in several dimensions, instead of a star; it brings its mesh."""
 
     file: str = Field(min_length=1, description="block snapshot, or a file that an installed adapter reads")
+    map: str | None = Field(default=None, description="TOML file: fields and units of the file, where it needs that")
     coarsen: list[Annotated[int, Field(ge=1)]] | None = Field(
         default=None,
         description="cells along each of the three axes that become one; each divides the number of cells of its axis",

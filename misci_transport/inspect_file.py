@@ -11,14 +11,10 @@ from .errors import OutputError
 from .hdf5 import import_h5py, is_hdf5
 from .hosts.describe import describe_host
 from .hosts.own import host_of_profile, host_of_snapshot
-from .hosts.registry import ENTRY_POINTS as HOSTS
-from .hosts.registry import find_adapter, open_host
-from .io.formats import adapter_names, adapter_reader
-from .io.profiles import ENTRY_POINTS, find_reader
+from .hosts.registry import adapter_names, check_hdf5, find_adapter, open_host
 from .io.read import kind_of, open_output
-from .io.snapshots import ENTRY_POINTS as SNAPSHOTS
 from .io.snapshots import SnapshotFile
-from .profile import describe, is_table
+from .profile import Profile, describe, is_table
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +22,19 @@ if TYPE_CHECKING:
     from .hosts.mapping import UserMap
     from .hosts.record import HostFile
 
+#: Datasets that make an HDF5 file an equation of state in the layout of stellarcollapse.org, and their units.
+_EOS_AXES = {"logrho": "log10 g/cm^3", "logtemp": "log10 MeV", "ye": "1"}
+_EOS = {
+    "logpress": "log10 dyn/cm^2",
+    "logenergy": "log10 erg/g, after energy_shift is added",
+    "entropy": "k_B/baryon",
+    "mu_e": "MeV",
+    "mu_n": "MeV",
+    "mu_p": "MeV",
+    "muhat": "MeV",
+    "munu": "MeV",
+    **dict.fromkeys(("Xa", "Xh", "Xn", "Xp", "Abar", "Zbar"), "1"),
+}
 #: Datasets that make an HDF5 file a NuLib table.
 _NULIB = ("neutrino_energies", "emissivities", "absorption_opacity", "rho_points", "temp_points", "ye_points")
 
@@ -55,7 +64,7 @@ def describe_file(path: str | os.PathLike[str], user: UserMap | None = None) -> 
         hint = f"; it contains {', '.join(found)}" if found else ""
         raise OutputError(f"{path}: a directory; accepted: a file, or an AMReX plot file{hint}")
     if is_hdf5(path):
-        table = _nulib(path)
+        table = _nulib(path) or _stellarcollapse(path)
         if table is not None:
             return {"file": str(path), **table}
     host = _own_matter(path)
@@ -66,21 +75,17 @@ def describe_file(path: str | os.PathLike[str], user: UserMap | None = None) -> 
         more = describe(host.profile()) if host.profile is not None else {}
         return {"file": str(path), **known, **{key: value for key, value in more.items() if key in ("title", "joint")}}
     if is_hdf5(path):
+        check_hdf5(path)
         return {"file": str(path), **_own(path)}
-    names = sorted({*adapter_names(ENTRY_POINTS), *adapter_names(SNAPSHOTS), *adapter_names(HOSTS)})
-    known_formats = ", ".join(["output", "checkpoint", "profile table", "NuLib table", "snapshot", *names])
+    tables = ("output", "checkpoint", "profile table", "snapshot", "NuLib table", "stellarcollapse table")
+    known_formats = ", ".join([*tables, *adapter_names()])
     raise OutputError(f"{path}: format not recognized; accepted: {known_formats}")
 
 
 def _own_matter(path: Path) -> HostFile | None:
-    """Profiles and block snapshots, which have readers of their own."""
-    reader = find_reader(path)
-    if reader is not None:
-        form = "profile table" if is_table(path) else "spherical profile"
-        return host_of_profile(reader(path), path, form)
-    snapshot = adapter_reader(SNAPSHOTS, path)
-    if snapshot is not None:
-        return host_of_snapshot(snapshot(path), path, "block snapshot of another code")
+    """Profiles and block snapshots of this project."""
+    if is_table(path):
+        return host_of_profile(Profile.read_table(path), path, "profile table")
     if is_hdf5(path) and kind_of(path) == "snapshot":
         return host_of_snapshot(SnapshotFile(path).whole(), path, "misci_transport snapshot")
     return None
@@ -97,7 +102,7 @@ def to_text(description: dict[str, Any], indent: int = 0) -> str:
             lines += [f"{pad}fields:", *(f"{pad}  {_range(name, entry)}" for name, entry in value.items())]
         elif key == "extents":
             lines += [f"{pad}extents:", *(f"{pad}  {_extent(name, entry)}" for name, entry in value.items())]
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value:
             lines += [f"{pad}{key}:", to_text(value, indent + 1)]
         elif isinstance(value, list) and value:
             lines += [f"{pad}{key}:", *(f"{pad}  {item}" for item in value)]
@@ -147,6 +152,52 @@ def _own(path: Path) -> dict[str, Any]:
             fields[name] = entry
     form = f"{attributes.pop('format')} {attributes.pop('kind')}"
     return {"format": form, **attributes, "fields": fields, "configuration": configuration}
+
+
+def _stellarcollapse(path: Path) -> dict[str, Any] | None:
+    """Axes and ranges of an equation of state; None if it is none."""
+    h5py = import_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            if not all(name in file for name in (*_EOS_AXES, "logpress", "logenergy")):
+                return None
+            axes = {
+                f"{name} [{unit}]": {
+                    "points": int(file[name].size),
+                    "minimum": float(np.min(file[name][()])),
+                    "maximum": float(np.max(file[name][()])),
+                }
+                for name, unit in _EOS_AXES.items()
+            }
+            shape = tuple(int(file[name].size) for name in ("ye", "logtemp", "logrho"))
+            quantities, missing = {}, []
+            for name, unit in _EOS.items():
+                if name not in file:
+                    missing.append(name)
+                    continue
+                values = file[name][()]
+                if values.shape != shape:
+                    raise OutputError(f"{path}: {name} has shape {values.shape}; accepted: {shape}, (ye, T, density)")
+                wrong = int((~np.isfinite(values)).sum())
+                good = values[np.isfinite(values)]
+                entry: dict[str, Any] = {"unit": unit}
+                if good.size:
+                    entry |= {"minimum": float(good.min()), "maximum": float(good.max())}
+                quantities[name] = entry | ({"not a number": wrong} if wrong else {})
+            shift = float(np.ravel(file["energy_shift"][()])[0]) if "energy_shift" in file else None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise OutputError(f"{path}: truncated or damaged: {error}") from None
+    notes = []
+    if "muhat" in quantities:
+        notes.append("muhat = mu_n - mu_p; whether rest masses are in them differs from table to table")
+    return {
+        "format": "stellarcollapse table",
+        "axes": axes,
+        "quantities": quantities,
+        "energy_shift [erg/g]": shift,
+        "missing": missing,
+        "notes": notes,
+    }
 
 
 def _nulib(path: Path) -> dict[str, Any] | None:

@@ -95,7 +95,7 @@ def _of_snapshot(case: Case) -> Scene:
     section = case.snapshot
     assert section is not None
     try:
-        snapshot = Selection(open_snapshot(section.file), section.coarsen, section.outer)
+        snapshot = Selection(open_snapshot(section.file, section.map), section.coarsen, section.outer)
     except ConfigurationError as error:
         raise ConfigurationError(f"snapshot.{error}") from None
 
@@ -108,7 +108,7 @@ def _of_snapshot(case: Case) -> Scene:
 
 def read_profile(section: ProfileSection) -> Profile:
     """Open the star, with its continuation outwards where the case names one."""
-    profile = open_profile(section.file)
+    profile = open_profile(section.file, section.map)
     if section.continuation is not None:
         profile = profile.join(open_profile(section.continuation), section.join_radius)
     return profile

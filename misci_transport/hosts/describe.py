@@ -35,10 +35,15 @@ def describe_host(host: HostFile) -> dict[str, Any]:
             "resolved": axis in host.resolved,
         }
     counted = sum(place.cells if place.covered is None else int((~place.covered).sum()) for place in host.blocks)
+    if host.extent == "points":
+        extents = {}
+    elif host.extent == "line":
+        # the distance along it is axis 0, whatever the geometry
+        extents = {f"distance [{length}]": next(iter(extents.values()))}
     description: dict[str, Any] = {
         "format": host.format,
         "code": host.code,
-        "geometry": host.geometry,
+        "geometry": host.geometry if host.extent == "volume" else f"a {host.extent}".replace("a points", "points"),
         "extents": extents,
         "blocks": len(host.blocks),
         "leaf blocks": len(leaves),
@@ -94,9 +99,9 @@ def _fields(host: HostFile) -> dict[str, Any]:
 
 
 def _moments(host: HostFile) -> dict[str, Any]:
-    if host.read_moments is None:
+    moments = host.moments(0)
+    if moments is None:
         return {}
-    moments = host.read_moments(0)
     about: dict[str, Any] = {
         "species": list(moments.species),
         "flavours of each": list(moments.flavors_each),

@@ -59,6 +59,8 @@ class FieldSource:
             return self.factor
         if self.unit != CODE:
             return self.factor * worth(self.unit, ours, f"unit of {name}")
+        if dimensions == (0, 0, 0):
+            return self.factor
         if units is None or dimensions is None:
             return None
         # with divide_by these are the dimensions of the quotient

@@ -31,7 +31,7 @@ def _own_map(names: list[str]) -> FieldMap:
     return FieldMap(own, CGS)
 
 
-def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = "profile") -> HostFile:
+def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = "profile", code: str = "") -> HostFile:
     """A spherical star as one block."""
     held: dict[str, NDArray[np.float64]] = {}
     for field in fields(Fluid):
@@ -46,21 +46,23 @@ def host_of_profile(profile: Profile, path: str | os.PathLike[str], form: str = 
     return HostFile(
         Path(path),
         form,
-        profile.title or "a table",
+        code or profile.title or "a table",
         "spherical",
         [place],
         tuple(held),
         lambda _, name: held[name].reshape(1, 1, -1),
         _own_map(list(held)),
+        fixed_length=True,
         resolved=(0,),
         time=profile.time,
         notes=tuple(profile.notes),
         citation=str(profile.citation),
+        attributes={"title": profile.title} if code and profile.title else {},
         profile=lambda: profile,
     )
 
 
-def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form: str) -> HostFile:
+def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form: str, code: str = "") -> HostFile:
     """A block snapshot as one block."""
     mesh = snapshot.mesh
     shape = mesh.shape[::-1]
@@ -77,13 +79,15 @@ def host_of_snapshot(snapshot: BlockSnapshot, path: str | os.PathLike[str], form
     return HostFile(
         Path(path),
         form,
-        snapshot.title or "a snapshot",
+        code or snapshot.title or "a snapshot",
         mesh.geometry,
         [BlockPlace(mesh.faces)],
         tuple(held),
         lambda _, name: np.ascontiguousarray(held[name]).reshape(shape),
         _own_map(list(held)),
+        fixed_length=True,
         resolved=mesh.resolved,
         time=snapshot.time,
         citation=snapshot.citation,
+        attributes={"title": snapshot.title} if code and snapshot.title else {},
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..block_mesh import shell_factors
-from ..errors import ConfigurationError, ProfileError
+from ..errors import ConfigurationError, MisciError, ProfileError
 from .mapping import FieldMap, FieldSource
 from .units import CODE, FIELDS
 
@@ -38,6 +38,22 @@ WHOLE = {
     ("cartesian", 1): (0.0, 1.0),
     ("cartesian", 2): (0.0, 1.0),
 }
+
+#: What the cells of a file are: parts of a volume, or points of a line or of no order, which have no mass.
+EXTENTS = ("volume", "line", "points")
+
+#: What libraries raise over damaged files where no check of an adapter has found the damage before.
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+)
 
 Faces = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
@@ -72,7 +88,7 @@ class NeutrinoMoments:
     flux: NDArray[np.float64] | None  #: (species, group, axis, n2, n1, n0)
     species: tuple[str, ...]  #: what the code calls them, and how many flavours one stands for
     flavors_each: tuple[int, ...]  #: flavours that a species stands for (summed, or each alike: see kind)
-    frame: str  #: "fluid" or "laboratory"
+    frame: str  #: "fluid", "laboratory", or "not said"
     kind: str  #: such as "energy per volume and group, summed over flavours, erg/cm^3"
     group_edges: NDArray[np.float64] | None = None  #: (group + 1,) MeV
 
@@ -94,12 +110,14 @@ class HostFile:
     read_variable: Callable[[int, str], NDArray[np.float64]]
     own_map: FieldMap  #: what the adapter knows of fields and units
     length: float | None = 1.0  #: cm per unit of the blocks' faces; None: nobody knows
+    fixed_length: bool = False  #: `length` is certain: a map's [units] do not change it, or are refused
     resolved: tuple[int, ...] = (0, 1, 2)  #: axes that the code resolves
     time: float | None = None  #: in the file's unit
     time_unit: str = "s"  #: or "code"
     read_moments: Callable[[int], NeutrinoMoments] | None = None
     notes: tuple[str, ...] = ()  #: what a reader of the numbers should know
     citation: str = ""
+    extent: str = "volume"  #: of EXTENTS
     attributes: dict[str, Any] = field(default_factory=dict)  #: what else the file says, for people
     profile: Callable[[], Any] | None = None  #: the same as a stellar profile, where the format is one
     map: FieldMap = field(init=False)
@@ -107,13 +125,16 @@ class HostFile:
     def __post_init__(self) -> None:
         if self.geometry not in AXES:
             raise ProfileError(f"{self.path}: geometry is {self.geometry!r}; accepted: {', '.join(AXES)}")
+        if self.extent not in EXTENTS:
+            raise ProfileError(f"{self.path}: extent is {self.extent!r}; accepted: {', '.join(EXTENTS)}")
         if not self.blocks:
             raise ProfileError(f"{self.path}: no block of cells in it")
         for number, place in enumerate(self.blocks):
             for axis, face in enumerate(place.faces):
                 if not (np.isfinite(face).all() and (np.diff(face) > 0.0).all()):
                     raise ProfileError(
-                        f"{self.path}: faces of block {number} along {AXES[self.geometry][axis]} do not increase"
+                        f"{self.path}: faces of block {number} along {AXES[self.geometry][axis]} do not increase; "
+                        "accepted: finite numbers, each greater than the one before"
                     )
         self.map = self.own_map
 
@@ -185,14 +206,16 @@ class HostFile:
             return np.stack([values, 0.0 * values, 0.0 * values]) if name == "velocity" else values
         scale = source.scale(name, self.map.units)
         read = [self._variable(block, variable) for variable in source.names]
-        if source.power_of_ten:
-            read = [10.0**values for values in read]
-        if source.divide_by is not None:
-            divisor = self._variable(block, source.divide_by)
-            read = [values / divisor for values in read]
-        if scale not in (None, 1.0):
-            assert scale is not None
-            read = [values * scale for values in read]
+        # covered cells may hold anything; what is not finite where it counts is refused below
+        with np.errstate(all="ignore"):
+            if source.power_of_ten:
+                read = [10.0**values for values in read]
+            if source.divide_by is not None:
+                divisor = self._variable(block, source.divide_by)
+                read = [values / divisor for values in read]
+            if scale not in (None, 1.0):
+                assert scale is not None
+                read = [values * scale for values in read]
         counts = True if place.covered is None else ~place.covered
         for variable, values in zip(source.names, read, strict=True):
             wrong = ~np.isfinite(values) & counts
@@ -209,8 +232,30 @@ class HostFile:
             raise ConfigurationError(f"fields.{name}.name has {len(read)} variables; accepted: one")
         return read[0]
 
+    def moments(self, block: int) -> NeutrinoMoments | None:
+        """The code's own neutrinos on a block, or None.
+
+        Raises
+        ------
+        ProfileError
+            If they cannot be read.
+        """
+        if self.read_moments is None:
+            return None
+        try:
+            return self.read_moments(block)
+        except MisciError:
+            raise
+        except DAMAGE as error:
+            raise ProfileError(f"{self.path}: neutrinos of block {block} cannot be read: {error}") from error
+
     def _variable(self, block: int, name: str) -> NDArray[np.float64]:
-        values = np.asarray(self.read_variable(block, name), dtype=np.float64)
+        try:
+            values = np.asarray(self.read_variable(block, name), dtype=np.float64)
+        except MisciError:
+            raise
+        except DAMAGE as error:
+            raise ProfileError(f"{self.path}: {name} of block {block} cannot be read: {error}") from error
         if values.shape != self.blocks[block].shape:
             raise ProfileError(
                 f"{self.path}: {name} of block {block} has shape {values.shape}; accepted: {self.blocks[block].shape}"
@@ -221,6 +266,10 @@ class HostFile:
 
     def volume(self, block: int) -> NDArray[np.float64]:
         """(n2, n1, n0) volumes of a block's cells in coordinates, in the cube of the file's unit of length."""
+        if self.extent != "volume":
+            raise ProfileError(
+                f"{self.path}: its extent is {self.extent!r}, without volumes; accepted: cells of a star"
+            )
         x, y, z = volume_factors(self.geometry, self.blocks[block].faces)
         product: NDArray[np.float64] = z[:, None, None] * y[None, :, None] * x[None, None, :]
         return product
@@ -241,8 +290,8 @@ class HostFile:
         return range(int(bounds[rank]), int(bounds[rank + 1]))
 
     def total_mass(self, blocks: Iterable[int] | None = None) -> float | None:
-        """Sum of mass_density times leaf volume, in g, or in the file's own unit of mass; None without a density."""
-        if self.source("mass_density") is None:
+        """Sum of mass_density times leaf volume, in g, or in the file's own unit; None without density or volume."""
+        if self.source("mass_density") is None or self.extent != "volume":
             return None
         scale = 1.0
         if self.unit("mass_density") != CODE and self.length is not None:
@@ -280,10 +329,19 @@ def whole_axis(geometry: str, axis: int) -> NDArray[np.float64]:
     return np.array(WHOLE[geometry, axis])
 
 
+def on_axes(geometry: str, axis: int, faces: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Faces of an angle that miss 0, pi or 2 pi by the round-off of single precision, put there."""
+    if WHOLE.get((geometry, axis), (0.0, 1.0))[1] == 1.0:
+        return faces
+    for end in (0.0, np.pi, 2.0 * np.pi):
+        faces = np.where(np.abs(faces - end) < 1.0e-6, end, faces)
+    return faces
+
+
 def cover(places: Sequence[BlockPlace]) -> list[BlockPlace]:
     """Mark the cells whose centres lie in blocks of a finer level (for formats that store all levels).
 
-    Every block of a finer level covers whole cells of a coarser one, so that a cell's centre decides.
+    Finer levels cover whole cells of a coarser one, so that a cell's centre decides; it may lie where two of them meet.
     """
     levels = np.array([place.level for place in places])
     low = np.array([[face[0] for face in place.faces] for place in places])
@@ -291,12 +349,14 @@ def cover(places: Sequence[BlockPlace]) -> list[BlockPlace]:
     result = []
     for number, place in enumerate(places):
         centers = [0.5 * (face[1:] + face[:-1]) for face in place.faces]
+        slack = [1.0e-6 * np.diff(face) for face in place.faces]
         finer = levels > place.level
         finer &= ((low < high[number]) & (high > low[number])).all(axis=1)
         covered = np.zeros(place.shape, dtype=bool)
         for other in np.flatnonzero(finer):
             x, y, z = (
-                (center > low[other, axis]) & (center < high[other, axis]) for axis, center in enumerate(centers)
+                (center > low[other, axis] - off) & (center < high[other, axis] + off)
+                for axis, (center, off) in enumerate(zip(centers, slack, strict=True))
             )
             covered |= z[:, None, None] & y[None, :, None] & x[None, None, :]
         result.append(BlockPlace(place.faces, place.level, place.owner, covered if covered.any() else None))

@@ -14,8 +14,10 @@ from ..errors import MisciError, ProfileError
 from ..fields import Field
 from ..fluid import Fluid
 from ..hdf5 import is_hdf5
+from ..hosts.convert import snapshot_of
+from ..hosts.mapping import read_map
+from ..hosts.registry import adapter_names, find_adapter, open_host
 from ..snapshot import UNITS, BlockSnapshot, check_matter, numbers_of
-from .formats import adapter_names, adapter_reader
 from .output import write_fields
 from .read import open_snapshot_file
 
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
     from ..snapshot import Part, SnapshotSource
     from .read import Reader
-
-#: An entry point of this group loads an object with ``sniff(path) -> bool`` and ``read(path) -> BlockSnapshot``.
-ENTRY_POINTS = "misci_transport.snapshots"
 
 #: Other units that files may use, and what they are worth in ours.
 _OTHER_UNITS = {
@@ -125,27 +124,29 @@ class SnapshotFile:
         return accepted[given]
 
 
-def open_snapshot(path: str | os.PathLike[str]) -> SnapshotSource:
-    """Open a block snapshot in any known format.
+def open_snapshot(path: str | os.PathLike[str], field_map: str | os.PathLike[str] | None = None) -> SnapshotSource:
+    """Open a block snapshot in any known format; ``field_map`` is a TOML file that names fields and units.
 
     Raises
     ------
     ProfileError
-        If there is no such file, no format recognizes it (the message lists them), or it cannot be read.
+        If there is no such file, no format recognizes it (the message lists them), it cannot be read, or it has
+        several blocks.
     UnphysicalInputError
         A value outside its physical range.
+    ConfigurationError
+        If the map does not fit the file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ProfileError(f"{path}: no such file")
-    reader = adapter_reader(ENTRY_POINTS, path)
-    if reader is not None:
-        snapshot = reader(path)
-        assert isinstance(snapshot, BlockSnapshot)
-        return snapshot
+    if field_map is not None:
+        return snapshot_of(open_host(path, read_map(field_map)))
+    if find_adapter(path) is not None:
+        return snapshot_of(open_host(path))
     if is_hdf5(path):
         return SnapshotFile(path)
-    known = ", ".join(["snapshot of misci_transport", *adapter_names(ENTRY_POINTS)])
+    known = ", ".join(["snapshot of misci_transport", *adapter_names()])
     raise ProfileError(f"{path}: format not recognized; accepted: {known}")
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from misci_adapters import kepler
-from misci_adapters.registry import open_profile
 
 from misci_transport.constants import KELVIN_PER_MEV, SOLAR_MASS
 from misci_transport.errors import ProfileError, UnphysicalInputError
+from misci_transport.io.profiles import open_profile
 
 FACES = np.array([0.0, 1e7, 2.5e7, 4e7, 7e7, 1.2e8])
 DENSITY = np.array([5e9, 3e9, 1e9, 2e8, 1e7])

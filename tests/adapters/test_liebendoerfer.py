@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from misci_adapters import liebendoerfer
-from misci_adapters.registry import open_profile
 
 from misci_transport.errors import ProfileError, UnphysicalInputError
+from misci_transport.io.profiles import open_profile
 from misci_transport.profile import SPECIES
 
 SUN = 1.989e33  # the value that the files use

@@ -7,7 +7,9 @@ import pytest
 
 from misci_transport.errors import ProfileError
 from misci_transport.fluid import Fluid
-from misci_transport.io import formats, profiles
+from misci_transport.hosts import registry
+from misci_transport.hosts.own import host_of_profile
+from misci_transport.io import profiles
 from misci_transport.profile import Profile
 
 
@@ -23,9 +25,13 @@ def test_own_table_is_read(tmp_path):
 
 
 def test_registered_adapter_is_asked(tmp_path, monkeypatch):
-    adapter = SimpleNamespace(sniff=lambda path: path.suffix == ".ball", read=lambda path: small())
+    adapter = SimpleNamespace(
+        NAME="balls",
+        sniff=lambda path: path.suffix == ".ball",
+        open_host=lambda path, user: host_of_profile(small(), path, "balls"),
+    )
     point = SimpleNamespace(name="balls", load=lambda: adapter)
-    monkeypatch.setattr(formats, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
     (tmp_path / "x.ball").write_text("1 2 3")
     assert profiles.open_profile(tmp_path / "x.ball").title == "ball"
     (tmp_path / "x.cube").write_text("1 2 3")

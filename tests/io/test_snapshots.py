@@ -135,5 +135,5 @@ def test_files_that_are_no_snapshots(tmp_path):
         open_snapshot(tmp_path / "none.h5")
     text = tmp_path / "text.txt"
     text.write_text("hello\n")
-    with pytest.raises(ProfileError, match="format not recognized; accepted: snapshot of misci_transport, sedonu"):
+    with pytest.raises(ProfileError, match="format not recognized; accepted: snapshot of misci_transport, amrex"):
         open_snapshot(text)
