@@ -74,7 +74,8 @@ def kinetics(excess: np.ndarray, v: np.ndarray, weight: np.ndarray, size: dict[s
             average = box.average()
             late.append(average[:, :, 0, 0] - average[:, :, 0, 1])
     samples = np.array(late)
-    return {"mean": samples.mean(axis=0), "scatter": samples.std(axis=0)}
+    net = samples[:, :, 0] - samples[:, :, 1]
+    return {"mean": samples.mean(axis=0), "scatter": net.std(axis=0)}
 
 
 def predictions(excess: np.ndarray, v: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
@@ -116,9 +117,9 @@ def predictions(excess: np.ndarray, v: np.ndarray, weight: np.ndarray) -> dict[s
 
 
 def deviation(end: np.ndarray, reference: np.ndarray, excess: np.ndarray, weight: np.ndarray) -> float:
-    """Rms over directions and species of the difference, over that of the excess at the beginning."""
-    w = weight[:, None]
-    return float(np.sqrt(np.sum(w * (end - reference) ** 2) / np.sum(w * excess.T**2)))
+    """Rms over directions of the difference in electron minus heavy lepton number, over that of the beginning."""
+    net = (end - reference)[:, 0] - (end - reference)[:, 1]
+    return float(np.sqrt(np.sum(weight * net**2) / np.sum(weight * (excess[0] - excess[1]) ** 2)))
 
 
 def main() -> None:
@@ -141,7 +142,9 @@ def main() -> None:
         reference = kinetics(excess, v, weight, size, comm)
         ends = predictions(excess, v, weight)
         rows = {name: deviation(end, reference["mean"], excess, weight) for name, end in ends.items()}
-        scatter = deviation(reference["mean"] + reference["scatter"], reference["mean"], excess, weight)
+        scatter = float(
+            np.sqrt(np.sum(weight * reference["scatter"] ** 2) / np.sum(weight * (excess[0] - excess[1]) ** 2))
+        )
         results.append({"spectrum": spectrum, "excess": excess, "kinetics": reference, "ends": ends, "rows": rows})
         if comm.rank == 0:
             print(f"{spectrum.name}: kinetics scatters by {scatter:.3f} in time")
