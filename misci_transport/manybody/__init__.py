@@ -1,0 +1,1 @@
+"""All amplitudes of N neutrinos that interact in every pair."""
