@@ -45,6 +45,7 @@ class Modes:
     axis: NDArray[np.float64]  #: (3,) of the vacuum term
     gamma: float
     mu: float  #: times N/(N - 1), see `Setting.partners`
+    step: float  #: time of an encounter
     #: (mode,) and a factor with coupling = factor (1 - cosine_i cosine_j), for the alignment; None if there are none
     cosine: NDArray[np.float64] | None
     factor: float
@@ -63,10 +64,20 @@ class Modes:
         """mu <(1 - c) P_j>, (mode, 3), without the vacuum term."""
         return np.asarray(self.mu * (self.coupling * self.fraction) @ polarization)
 
-    def collisions(self, polarization: NDArray[np.float64]) -> NDArray[np.float64]:
-        """mu gamma <(1 - c)^2 (P_j - P_i)>, (mode, 3)."""
+    def collisions(self, polarization: NDArray[np.float64], *, printed: bool = False) -> NDArray[np.float64]:
+        """What encounters add to the mean field, mu gamma <(1 - c)^2 (P_j - P_i)> - (t_int/2) P''_i, (mode, 3).
+
+        P'' is the second derivative by mean field alone: the exchange of (N2) contains the second order of the
+        rotation in t_int, which the mean field makes by itself. With `printed` it is left out, as in the slides.
+        """
         weight = self.mu * self.gamma * self.square * self.fraction
-        return np.asarray(weight @ polarization - weight.sum(axis=1)[:, None] * polarization)
+        exchange = weight @ polarization - weight.sum(axis=1)[:, None] * polarization
+        if printed:
+            return np.asarray(exchange)
+        field = self.field(polarization)
+        first = np.cross(field, polarization)
+        second = np.cross(self.field(first), polarization) + np.cross(field, first)
+        return np.asarray(exchange - 0.5 * self.step * second)
 
 
 def modes_of(setting: Setting, cosines: int = 16) -> Modes:
@@ -105,6 +116,7 @@ def modes_of(setting: Setting, cosines: int = 16) -> Modes:
             axis,
             setting.gamma,
             setting.mu * setting.partners,
+            setting.step,
             m,
             1.0,
         )
@@ -126,6 +138,7 @@ def modes_of(setting: Setting, cosines: int = 16) -> Modes:
         axis,
         setting.gamma,
         setting.mu * setting.partners,
+        setting.step,
         found,
         factor,
     )
@@ -161,11 +174,9 @@ class SlowHistory:
 
 
 def slow_equation(
-    modes: Modes, times: ArrayLike, *, collisions: bool = True, tolerance: float = 1.0e-10
+    modes: Modes, times: ArrayLike, *, collisions: bool = True, printed: bool = False, tolerance: float = 1.0e-10
 ) -> SlowHistory:
-    """(N3) by DOP853: dP/dt = (w B + mu <(1 - c) P_j>) x P + mu gamma <(1 - c)^2 (P_j - P)>.
-
-    Without collisions, which are the last term, it is the mean field.
+    """(N3) by DOP853: dP/dt = (w B + mu <(1 - c) P_j>) x P + `Modes.collisions`; without collisions the mean field.
 
     Raises
     ------
@@ -178,7 +189,7 @@ def slow_equation(
     def rate(_: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
         p = y.reshape(-1, 3)
         change = np.cross(vacuum + modes.field(p), p)
-        return np.asarray((change + modes.collisions(p) if collisions else change).ravel())
+        return np.asarray((change + modes.collisions(p, printed=printed) if collisions else change).ravel())
 
     run = solve_ivp(
         rate, (at[0], at[-1]), modes.start.ravel(), method="DOP853", t_eval=at, rtol=tolerance, atol=tolerance

@@ -7,6 +7,26 @@ import numpy as np
 from ..numba_cache import kernel
 
 
+#: Terms of a plain sum; such sums are added with compensation, not to lose digits over 10^8 amplitudes.
+BLOCK = 512
+
+
+@kernel
+def norm_squared(psi):
+    """Sum of |psi|^2 over (amplitude, 2)."""
+    total, lost = 0.0, 0.0
+    count = psi.shape[0]
+    for begin in range(0, count, BLOCK):
+        part = 0.0
+        for k in range(begin, min(begin + BLOCK, count)):
+            part += psi[k, 0] ** 2 + psi[k, 1] ** 2
+        # all terms are positive: the sum is the larger one, but for the first
+        new = total + part
+        lost += (total - new) + part if total >= part else (part - new) + total
+        total = new
+    return total + lost
+
+
 @kernel
 def up_probabilities(psi, offset, row_class, start, pattern, low, spins, joint):
     """joint (spin, spin) of this rank's amplitudes: probability that both are up; on the diagonal, that one is."""

@@ -14,7 +14,7 @@ from scipy.special import jv
 
 from ..errors import ConfigurationError, ConvergenceError
 from ..kernels.manybody_hamiltonian import add_scaled, add_turned, apply_flip, apply_local, turn_phase
-from ..kernels.manybody_observables import overlap, up_probabilities
+from ..kernels.manybody_observables import norm_squared, overlap, up_probabilities
 from .layout import LOW_BITS, Layout
 
 if TYPE_CHECKING:
@@ -239,9 +239,12 @@ class ManyBody:
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return self._sum(float(np.dot(a.reshape(-1), b.reshape(-1))))
 
+    def _norm(self) -> float:
+        return self._sum(float(norm_squared(self.psi)))
+
     def norm(self) -> float:
         """Sum of |psi|^2. Collective."""
-        return float(self._share(0.0 if self.idle else self._dot(self.psi, self.psi)))
+        return float(self._share(0.0 if self.idle else self._norm()))
 
     def energy(self) -> float:
         """<psi|H|psi>. Collective."""
@@ -306,7 +309,7 @@ class ManyBody:
         order = np.arange(int(abs(x) + 20.0 * (abs(x) ** (1.0 / 3.0) + 1.0)) + 10)
         bessel = jv(order, x)
         count = int(np.flatnonzero(np.abs(bessel) > SMALLEST)[-1]) + 1
-        before = self._dot(self.psi, self.psi)
+        before = self._norm()
         here = self.psi
         there, result = self._vectors(2)
         np.multiply(here, bessel[0], out=result)
@@ -320,7 +323,7 @@ class ManyBody:
             add_turned(result, there, 2.0 * bessel[k], k % 4)
         turn_phase(result, np.cos(center * time), np.sin(center * time))
         self.psi, self._work = result, [here, there]
-        after = self._dot(self.psi, self.psi)
+        after = self._norm()
         if not abs(after - before) <= NORM_CHANGE * before:
             raise ConvergenceError(
                 f"norm of the state went from {before:.15g} to {after:.15g} in time {time:g}; accepted: the same to "
@@ -352,7 +355,7 @@ class ManyBody:
         top = (layout.rank >> np.arange(layout.top)) & 1
         joint[own:, :own] = top[:, None] * np.diag(part)
         joint[:own, own:] = joint[own:, :own].T
-        joint[own:, own:] = np.outer(top, top) * float(np.dot(self.psi.reshape(-1), self.psi.reshape(-1)))
+        joint[own:, own:] = np.outer(top, top) * norm_squared(self.psi)
         if self.active is not None:
             joint = self.active.allreduce(joint)
         return np.asarray(self._share(joint))
@@ -486,3 +489,28 @@ def memory_plan(spins: int, ups: int | None, ranks: int) -> dict[str, int]:
         "bytes of all vectors": BYTES_OF_AMPLITUDE * largest * vectors,
         "bytes of tables": tables,
     }
+
+
+def warm() -> None:
+    """Compile every kernel, on four neutrinos of this rank alone."""
+    small = ManyBody(np.ones((4, 4)), ups=2, low=2)
+    small.start_flavors(np.arange(4) < 2)
+    small.evolve(0.1)
+    small.pair_entropies([(0, 1)])
+    half = Layout(4, 2, 0, 2, 2)
+    tables = half.patterns
+    apply_flip(
+        np.zeros((half.amplitudes(1), 2)),
+        np.zeros((half.amplitudes(0), 2)),
+        half.offset(0),
+        half.offset(1),
+        half.row_class,
+        tables.start,
+        tables.ones,
+        tables.flip_bit,
+        tables.flip_rank,
+        np.ones(3),
+        0,
+        half.low,
+        1.0,
+    )

@@ -129,11 +129,21 @@ def gas(p: dict[str, Any], findings: Findings) -> None:
         0.0,
         1.0e-8,
     )
+    across = [
+        np.linalg.norm(p - (p @ axis)[..., None] * axis, axis=-1)
+        for p in (misci.group_means, mean_map(setting, steps))
+    ]
+    findings.compare(
+        "miscidynamics against the average gas, across J",
+        float(np.abs(across[0] - across[1]).max()),
+        0.0,
+        1.0e-6 + setting.gamma**2,
+    )
     along = run.polarization[:, 1:, 0] @ axis
     error = along.std(axis=0, ddof=1) / np.sqrt(along.shape[0])
     score = np.abs(along.mean(axis=0) - misci.group_means[1:, 0] @ axis) / error
     findings.compare("averaged run against miscidynamics, standard errors", float(score.max()), 0.0, SIGMAS)
-    field = slow_equation(replace(modes, gamma=1.0e-12), run.times[:2]).group_means
+    field = slow_equation(replace(modes, gamma=1.0e-12, step=1.0e-12), run.times[:2]).group_means
     turned = slow_equation(modes, run.times[:2], collisions=False).group_means
     findings.compare("gamma -> 0: slow equation against mean field", float(np.abs(field - turned).max()), 0.0, 1.0e-8)
     number, spread = scatter(p["n1"], p["n2"], p["seed"], comm)

@@ -91,15 +91,40 @@ def test_vacuum_term_alone_is_a_rotation():
 
 
 def test_mean_map_becomes_the_slow_equation():
-    """The error of (N3) at a fixed time falls with gamma, in what is along J with its square."""
-    errors = []
+    """The error of (N3) at a fixed mu gamma t falls with gamma^2, along J and in the length across it.
+
+    The equation as printed in the slides is wrong by its own order across J: it has one rate of relaxation for both.
+    """
+    errors, printed = [], []
     for gamma in (0.1, 0.05):
         setting = beams(gamma)
         steps = np.array([0, round(1.0 / gamma**2)])
         axis, _ = axis_of(setting)
-        slow = slow_equation(modes_of(setting), steps * setting.step).group_means
-        errors.append(np.abs((mean_map(setting, steps) - slow) @ axis).max())
+        modes, times = modes_of(setting), steps * setting.step
+        found = [mean_map(setting, steps)]
+        found += [slow_equation(modes, times, printed=p).group_means for p in (False, True)]
+        along = [x[-1] @ axis for x in found]
+        across = [np.linalg.norm(x[-1] - np.outer(y, axis), axis=1) for x, y in zip(found, along, strict=True)]
+        errors.append(max(np.abs(along[1] - along[0]).max(), np.abs(across[1] - across[0]).max()))
+        np.testing.assert_allclose(along[2], along[1], atol=1e-8)
+        printed.append(np.abs(across[2] - across[0]).max())
+    assert errors[0] < 3e-3
     assert errors[1] < errors[0] / 3.5
+    assert printed[1] > 0.9 * printed[0] > 0.03
+
+
+def test_two_rates_of_relaxation_in_a_pure_background():
+    """A neutrino among pure ones: what is along them relaxes with ln cos^2 phi, what is across with ln cos phi."""
+    groups = (Group(2, (1.0, 0.0, 0.0)), Group(199998, (0.0, 0.0, 1.0), direction=(1.0, 0.0, 0.0)))
+    setting = Setting(groups, 0.05)
+    steps = np.array([0, 200])
+    modes = modes_of(setting)
+    slow = slow_equation(modes, steps * setting.step).group_means[-1, 0]
+    exact = mean_map(setting, steps)[-1, 0]
+    across = np.cos(setting.gamma) ** steps[-1]
+    for p in (slow, exact):
+        assert np.linalg.norm(p[:2]) == pytest.approx(across, rel=1e-3)
+        assert 1.0 - p[2] == pytest.approx(across**2, rel=2e-3)
 
 
 def test_mean_field_limit():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import fsum
+
 import numpy as np
 import pytest
 
 from misci_transport.kernels.manybody_hamiltonian import add_scaled, add_turned, gather_rows, turn_phase
+from misci_transport.kernels.manybody_observables import norm_squared
 from misci_transport.manybody.gas import ManyBody
 from misci_transport.manybody.layout import Layout
 
@@ -77,3 +80,9 @@ def test_phases():
     add_scaled(out, psi, 0.5)
     turn_phase(out, np.cos(0.4), np.sin(0.4))
     np.testing.assert_allclose(out[:, 0] + 1j * out[:, 1], 1.5 * np.exp(-0.4j) * full, atol=1e-15)
+
+
+@pytest.mark.parametrize("count", [0, 1, 600, 2000])
+def test_norm(count):
+    psi = np.random.default_rng(6).normal(size=(count, 2))
+    assert norm_squared(psi) == pytest.approx(fsum((psi**2).ravel()), rel=1e-15)
