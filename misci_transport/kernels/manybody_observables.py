@@ -6,7 +6,6 @@ import numpy as np
 
 from ..numba_cache import kernel
 
-
 #: Terms of a plain sum; such sums are added with compensation, not to lose digits over 10^8 amplitudes.
 BLOCK = 512
 

@@ -130,8 +130,7 @@ def gas(p: dict[str, Any], findings: Findings) -> None:
         1.0e-8,
     )
     across = [
-        np.linalg.norm(p - (p @ axis)[..., None] * axis, axis=-1)
-        for p in (misci.group_means, mean_map(setting, steps))
+        np.linalg.norm(p - (p @ axis)[..., None] * axis, axis=-1) for p in (misci.group_means, mean_map(setting, steps))
     ]
     findings.compare(
         "miscidynamics against the average gas, across J",
