@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from misci_transport.encounters import Group, Setting, simulate
+from misci_transport.encounters_case import EncounterCase
+from misci_transport.encounters_run import run_encounters
 from misci_transport.errors import MisciError
+from misci_transport.manybody_case import ManyBodyCase
+from misci_transport.manybody_run import run_manybody
 
 
 def gas(**options):
@@ -28,3 +32,30 @@ def test_histories_do_not_depend_on_the_number_of_ranks(comm, velocities):
 def test_refusals_reach_every_rank(comm):
     with pytest.raises(MisciError):
         simulate(gas(pairing="once"), [10], 3, comm)
+
+
+@pytest.mark.mpi
+def test_runs_write_one_file(comm, tmp_path):
+    case = EncounterCase.model_validate(
+        {
+            "model": "encounters",
+            "gas": {"gamma": 0.2, "realizations": 3},
+            "groups": {"one": {"number": 6}, "two": {"number": 4, "polarization": [1.0, 0.0, 0.0]}},
+            "run": {"end_time": 1.0, "outputs": 2},
+        }
+    )
+    place = comm.bcast(str(tmp_path))
+    lines = run_encounters(case, place, comm)
+    assert lines[-1].endswith("output_00000005.h5")
+    many = ManyBodyCase.model_validate(
+        {
+            "model": "manybody",
+            "neutrinos": {"flavors": "exex"},
+            "run": {"end_time": 1.0, "outputs": 2, "pairs": [[0, 3]]},
+        }
+    )
+    lines = run_manybody(many, place, comm)
+    assert lines[-1].endswith("output_00000002.h5")
+    comm.Barrier()
+    if comm.rank == 0:
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["output_00000002.h5", "output_00000005.h5"]
