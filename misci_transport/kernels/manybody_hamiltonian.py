@@ -159,33 +159,37 @@ def apply_flip(
     here; coupling (spin,): mu between that spin and the own ones.
     """
     high = coupling.size - low
+    flat = psi.reshape(-1)
+    place, value = np.empty(max(high, 1), np.int64), np.empty(max(high, 1))
+    longest = 0
+    for k in range(start.size - 1):
+        longest = max(longest, start[k + 1] - start[k])
+    whole = np.empty(2 * longest)
     for row in range(row_class.size):
         kind = row_class[row]
         if kind < 0:
             continue
-        begin, other = offset[row], other_offset[row]
-        there = np.uint64(other)
+        begin, there = offset[row], other_offset[row]
         first = start[kind]
         length = start[kind + 1] - first
+        many = 0
+        for i in range(high):
+            if (row >> i) & 1 != own_bit:
+                place[many] = 2 * other_offset[row ^ (1 << i)]
+                value[many] = coupling[low + i]
+                many += 1
+        gather_rows(flat, place, value, many, 2 * length, whole)
+        # patterns of the other rank's row; empty where there is nothing to exchange below
+        across = psi[there : other_offset[row + 1]]
         for r in range(length):
             t = first + r
-            re, im = 0.0, 0.0
-            low_end = ones[t] if own_bit == 0 else low
-            for e in range(ones[t] if own_bit == 1 else 0, low_end):
-                at = there + flip_rank[t, e]
-                value = coupling[flip_bit[t, e]]
-                re += value * psi[at, 0]
-                im += value * psi[at, 1]
+            re, im = whole[2 * r], whole[2 * r + 1]
+            for e in range(ones[t] if own_bit == 1 else 0, low if own_bit == 1 else ones[t]):
+                at, factor = flip_rank[t, e], coupling[flip_bit[t, e]]
+                re += factor * across[at, 0]
+                im += factor * across[at, 1]
             out[begin + r, 0] += 2.0 * alpha * re
             out[begin + r, 1] += 2.0 * alpha * im
-        for i in range(high):
-            if (row >> i) & 1 == own_bit:
-                continue
-            value = 2.0 * alpha * coupling[low + i]
-            other = other_offset[row ^ (1 << i)]
-            for r in range(length):
-                out[begin + r, 0] += value * psi[other + r, 0]
-                out[begin + r, 1] += value * psi[other + r, 1]
 
 
 @kernel
