@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .config import to_toml
-from .encounters import SlowHistory, miscidynamics, modes_of, simulate, slow_equation
+from .encounters import SlowHistory, concurrence, miscidynamics, modes_of, pair_state, simulate, slow_equation
 from .errors import ConfigurationError
 from .fields import Field
 from .io.output import prepare_directory, write_fields
@@ -68,6 +68,14 @@ def axis_of_total(setting: Setting) -> NDArray[np.float64]:
     return np.asarray(total / length) if length > 0.0 else np.array([0.0, 0.0, 1.0])
 
 
+def parting_concurrence(setting: Setting, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Concurrence (time, group, group) of pairs with mean P (time, group, 3) after an encounter."""
+    shape = (*mean.shape[:2], mean.shape[1], 3)
+    one, two = (np.broadcast_to(p, shape) for p in (mean[:, :, None], mean[:, None]))
+    phi = np.broadcast_to(setting.gamma * setting.coupling, shape[:3])
+    return concurrence(pair_state(one, two, phi))
+
+
 def _fields(setting: Setting, history: GasHistory, limits: dict[str, SlowHistory]) -> list[Field]:
     by_group, vectors = ("time", "group"), ("time", "group", "xyz")
     many = history.polarization.shape[0] > 1
@@ -90,6 +98,16 @@ def _fields(setting: Setting, history: GasHistory, limits: dict[str, SlowHistory
             "mean P of the groups in each realization",
         ),
     ]
+    if setting.velocities == "directions":
+        rows.append(
+            (
+                "groups/concurrence",
+                parting_concurrence(setting, history.mean),
+                ("time", "group", "group"),
+                "1",
+                "of two neutrinos with the mean P of their groups, when they part",
+            )
+        )
     for name, limit in limits.items():
         rows.append((f"{name}/polarization", limit.group_means, vectors, "1", f"mean P by {_WORDS[name]}"))
         if limit.precession is not None:

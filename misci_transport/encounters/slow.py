@@ -205,7 +205,8 @@ class QuasiSteady:
     Raises
     ------
     ConfigurationError
-        If there is a vacuum term, if there are more than two directions, or if the total vanishes.
+        If there is a vacuum term, if there are more than two directions, if all pairs interact alike, or if the total
+        vanishes.
     """
 
     def __init__(self, modes: Modes) -> None:
@@ -213,6 +214,11 @@ class QuasiSteady:
             raise ConfigurationError("frequency is not zero; accepted for miscidynamics: no vacuum term, for J to stay")
         if modes.cosine is None:
             raise ConfigurationError("groups have more than two directions; accepted for miscidynamics: one or two")
+        if np.ptp(modes.coupling) == 0.0:
+            raise ConfigurationError(
+                f"1 - v_i . v_j is {modes.coupling[0, 0]:g} for every pair; accepted for miscidynamics: couplings "
+                "that differ (all turn alike about J otherwise, and no state is singled out)"
+            )
         self.modes = modes
         self.total = modes.total(modes.start)
         length = float(np.linalg.norm(self.total))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,9 @@ def test_output_of_a_gas_is_the_gas(tmp_path):
         np.testing.assert_allclose(reader["groups/entropy"], expected.entropy.mean(axis=0), rtol=1e-14)
         np.testing.assert_allclose(reader["series/time"], expected.times, rtol=1e-14)
         axis = reader["groups/total_axis"]
+        # pure neutrinos at the start, 2 rad apart
+        first = 0.5 * np.sin(0.4) * (1.0 - np.cos(2.0))
+        np.testing.assert_allclose(reader["groups/concurrence"][0], [[0.0, first], [first, 0.0]], atol=1e-7)
         away = (reader["miscidynamics/polarization"] - reader["slow/polarization"]) @ axis
         assert np.abs(away).max() < 1e-8
 
@@ -125,3 +129,12 @@ def test_wrong_cases_are_refused(name, change, words):
 def test_there_are_no_restarts(name, run, tmp_path):
     with pytest.raises(ConfigurationError, match="restart"):
         run(load_case(EXAMPLES / f"{name}.toml", SMALL[name])[1], str(tmp_path), world(), "checkpoint.h5")
+
+
+def test_keys_of_the_page_are_those_of_the_models():
+    docs = EXAMPLES.parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("update_keys", docs / "update_keys.py")
+    update_keys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(update_keys)
+    page = (docs / "encounters.md").read_text(encoding="utf-8").partition(update_keys.HEADING)[2]
+    assert page.strip() == update_keys.encounter_tables().strip(), "run docs/update_keys.py"

@@ -258,6 +258,8 @@ def test_what_miscidynamics_refuses():
         QuasiSteady(refused(up, down, replace(up, direction=(0.0, 1.0, 0.0))))
     with pytest.raises(ConfigurationError, match="total"):
         QuasiSteady(refused(up, down))
+    with pytest.raises(ConfigurationError, match="every pair"):
+        QuasiSteady(refused(up, down, velocities="redrawn"))
     with pytest.raises(ConfigurationError, match="cosines"):
         modes_of(hemispheres(0.1, 2, 2), 0)
 
