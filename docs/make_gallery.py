@@ -701,9 +701,9 @@ PICTURES = {
     "V14": sphere,
     "V15": free_pulses,
     "V16": diffusing,
-    "V24": closed,
     "V22": encounter_gas,
     "V23": many_bodies,
+    "V24": closed,
 }
 
 
