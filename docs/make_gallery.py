@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from misci_transport.closures import apply, lepton_number
+from misci_transport.encounters import miscidynamics, modes_of, simulate
 from misci_transport.kinetics import two_beams as beams_of_two
+from misci_transport.manybody import ManyBody, TwoBeams, uniform_beams
 from misci_transport.options import ValidityOptions
 from misci_transport.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, canvas, save, styled
 from misci_transport.stability import spectrum
@@ -23,6 +25,7 @@ from misci_transport.verify import (
     closures,
     collisional,
     diffusion,
+    encounters,
     fast_box,
     kinetics,
     landau_zener,
@@ -613,6 +616,77 @@ def closed():
     return figure
 
 
+def encounter_gas():
+    """V22: rates of entanglement and of precession, miscidynamics on the averaged gas, and its scatter."""
+    with styled():
+        figure, axes = canvas(1, 3, 10.0, 3.1)
+        left, middle, right = axes[0]
+        gamma = np.geomspace(1.0e-5, 1.5, 300)
+        left.loglog(gamma, gamma, label=r"$\mu\gamma$", **EXACT)
+        left.loglog(gamma, np.sin(gamma) ** 2 / gamma, color=BLUE, label=r"$\sin^2\gamma/\gamma$")
+        some = np.array([1.0e-5, 1.0e-4, 1.0e-3, 1.0e-2, 0.1, 0.3])
+        measured = []
+        for g in some:
+            setting = encounters.crossing_beams(float(g), 60000, 40000, 1)
+            measured.append(g * encounters.entanglement_rate(setting)[0])
+        left.plot(some, measured, "o", color=VERMILLION, markersize=4, label="gas, along J")
+        left.loglog(gamma, np.sin(2.0 * gamma) / (2.0 * gamma), "--", color=GREY, label="precession")
+        left.set(xlabel=r"$\gamma$", ylabel=r"rate $[\mu]$", ylim=(1e-6, 3.0))
+        setting = encounters.crossing_beams(0.02, 60, 40, 1)
+        steps = np.linspace(0, 6000, 61).astype(int)
+        run = simulate(setting, steps, 100)
+        misci = miscidynamics(modes_of(setting), run.times).group_means
+        axis = encounters.total_axis(setting)
+        for g, color in ((0, BLUE), (1, VERMILLION)):
+            for p, line, width in ((run.mean[:, g], "-", 2.2), (misci[:, g], "--", 1.1)):
+                along = p @ axis
+                across = np.linalg.norm(p - along[:, None] * axis, axis=1)
+                shade = color if line == "-" else BLACK
+                label = f"{(60, 40)[g]} neutrinos" if line == "-" else None
+                middle.plot(run.times, along, line, color=shade, linewidth=width, label=label)
+                middle.plot(run.times, across, line, color=shade, linewidth=width, alpha=0.6)
+        middle.set(xlabel=r"time $[1/\mu]$", ylabel=r"$P$ along and (paler) across $J$")
+        number, spread = encounters.scatter(60, 40, 1)
+        right.loglog(number, spread, "o", color=VERMILLION, markersize=4, label="realizations")
+        right.loglog(number, spread[0] * np.sqrt(number[0] / number), label=r"$N^{-1/2}$", **EXACT)
+        right.set(xlabel="neutrinos", ylabel="rms distance from miscidynamics")
+        right.set_xticks(number, [str(n) for n in number])
+        right.set_xticks([], minor=True)
+        for one in axes[0]:
+            one.legend()
+    return figure
+
+
+def many_bodies():
+    """V23: P_z of a beam against time, and its first zero."""
+    with styled():
+        figure, axes = canvas(1, 2, 7.5, 3.0)
+        left, right = axes[0]
+        for n, color in ((4, BLUE), (8, GREEN), (16, ORANGE), (64, VERMILLION)):
+            times = np.linspace(0.0, 8.0, 200)
+            exact = TwoBeams(n)
+            left.plot(times, exact.spin_of_beam(times), color=color, label=f"N = {n}")
+            if n > 16:
+                continue
+            gas = ManyBody(uniform_beams(n // 2, n // 2, 1.0), ups=n // 2)
+            gas.start_flavors(np.arange(n) < n // 2)
+            found = []
+            for _ in range(16):
+                gas.evolve(0.5)
+                found.append(gas.polarization()[0, 2])
+            left.plot(0.5 * np.arange(1, 17), found, "o", color=color, markersize=3)
+        left.axhline(0.0, color=GREY, linewidth=0.6)
+        number = 4 * 2 ** np.arange(10)
+        zero = [TwoBeams(int(n)).first_zero() for n in number]
+        right.loglog(number, zero, "o", color=VERMILLION, markersize=3.5, label="first zero")
+        right.loglog(number, zero[-1] * np.sqrt(number / number[-1]), label=r"$\sqrt{N}$", **EXACT)
+        left.set(xlabel=r"time $[1/\mu]$", ylabel=r"$P_z$ of the $\nu_e$ beam")
+        right.set(xlabel="neutrinos", ylabel=r"time of the first zero $[1/\mu]$")
+        for axis in axes[0]:
+            axis.legend()
+    return figure
+
+
 PICTURES = {
     "V2": conversion,
     "V3": jumps,
@@ -627,6 +701,8 @@ PICTURES = {
     "V14": sphere,
     "V15": free_pulses,
     "V16": diffusing,
+    "V22": encounter_gas,
+    "V23": many_bodies,
     "V24": closed,
 }
 

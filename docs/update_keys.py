@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rewrite the tables of keys at the end of user_guide.md and kinetics.md from the option models."""
+"""Rewrite the tables of keys at the end of user_guide.md, kinetics.md and encounters.md from the option models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import get_origin
 
 from misci_transport.config import Case
+from misci_transport.encounters_case import EncounterCase
 from misci_transport.kinetics_case import KineticCase
+from misci_transport.manybody_case import ManyBodyCase
 from misci_transport.options import accepted_values, section_of
 
 GUIDE = Path(__file__).with_name("user_guide.md")
 KINETICS = Path(__file__).with_name("kinetics.md")
+ENCOUNTERS = Path(__file__).with_name("encounters.md")
 HEADING = "## All keys\n"
 KINETIC_ORDER = ("box", "directions", "spectrum", "hamiltonian", "seed", "collisions", "run", "output")
 ORDER = (
@@ -89,7 +92,14 @@ def kinetic_tables() -> str:
     return "\n\n".join(sections(KineticCase, KINETIC_ORDER)) + "\n"
 
 
+def encounter_tables() -> str:
+    gas = sections(EncounterCase, ("gas", "groups", "run", "output"))
+    gas = [part.replace("### [groups]", "### [groups.NAME]") for part in gas]
+    many = sections(ManyBodyCase, ("neutrinos", "coupling", "run", "output"))
+    return "\n\n".join(['Of `model = "encounters"`:', *gas, 'Of `model = "manybody"`:', *many]) + "\n"
+
+
 if __name__ == "__main__":
-    for page, found in ((GUIDE, tables()), (KINETICS, kinetic_tables())):
+    for page, found in ((GUIDE, tables()), (KINETICS, kinetic_tables()), (ENCOUNTERS, encounter_tables())):
         text = page.read_text(encoding="utf-8")
         page.write_text(text.partition(HEADING)[0] + HEADING + "\n" + found, encoding="utf-8")

@@ -214,7 +214,8 @@ class Case(TransportOptions):
     title: str = Field(default="", description="one line for people")
     model: str = Field(
         default="miscidynamics",
-        description="equations that are solved; other ones have case files of their own: kinetics",
+        description="equations that are solved; other ones have case files of their own: kinetics, encounters, "
+        "manybody",
     )
     profile: ProfileSection | None = Field(default=None, description="the star")
     snapshot: SnapshotSection | None = Field(default=None, description="matter in several dimensions, instead")

@@ -45,6 +45,10 @@ MODELS: dict[str, Model] = {
     "kinetics": Model(
         "the quantum kinetic equation in a box", ".kinetics_case:KineticCase", ".kinetics_run:run_kinetics"
     ),
+    "encounters": Model(
+        "neutrinos that meet in pairs once", ".encounters_case:EncounterCase", ".encounters_run:run_encounters"
+    ),
+    "manybody": Model("all amplitudes of a few neutrinos", ".manybody_case:ManyBodyCase", ".manybody_run:run_manybody"),
 }
 
 

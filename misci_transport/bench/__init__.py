@@ -19,6 +19,7 @@ import numpy as np
 from ..grid import RadialMesh
 from ..options import TransportOptions
 from .alignment import ITERATION_GOALS, alignment_costs
+from .beyond import beyond_figures
 from .blocks import COUPLED, UNCOUPLED, block_figures
 from .figure import Figure
 from .kinetics import kinetic_figures
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         mixing_ratio(profile, 3, arguments.repeat),
         *(figure for flavors in (2, 3) for figure in alignment_figures(flavors)),
         *kinetic_figures(2 * arguments.repeat),
+        *beyond_figures(arguments.repeat),
         *block_figures(profile, max(arguments.repeat // 2, 1)),
         *rank_figures(arguments.profile, max(arguments.repeat // 4, 3)),
         steady_time(_continued(profile, arguments.continuation)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..io.read import Reader, open_output
-from . import cuts, kinetics, pictures, stability_map
+from . import beyond, cuts, kinetics, pictures, stability_map
 from .style import save
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ BOX_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
     ("content", ("map/electron_content", "series/time", "box/position"), kinetics.content),
     ("angles", ("series/average", "directions/cosine"), kinetics.angles),
 )
+#: The same for encounter gases and many-body states.
+BEYOND_PICTURES: tuple[tuple[str, tuple[str, ...], Callable[..., Any]], ...] = (
+    ("groups", ("groups/polarization", "groups/total_axis", "realizations/polarization"), beyond.groups),
+    ("entanglement", ("groups/length", "groups/entropy"), beyond.entanglement),
+    ("neutrinos", ("neutrinos/polarization", "neutrinos/entropy"), beyond.neutrinos),
+)
 #: Pictures that also show another run of the same star, and the name of its file.
 _COMPANIONS = {"spectra": "steady_without_mixing.h5", "survival": "steady_without_self_interaction.h5"}
 
@@ -62,7 +68,7 @@ def plot_output(path: str | os.PathLike[str], directory: str | os.PathLike[str])
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"directory of pictures {directory} cannot be written: {error.strerror}") from None
-        for name, needed, draw in (*PICTURES, *BOX_PICTURES, *SCANS):
+        for name, needed, draw in (*PICTURES, *BOX_PICTURES, *SCANS, *BEYOND_PICTURES):
             if not all(field in reader for field in needed):
                 logger.debug("%s: no picture %s, fields are missing", path, name)
                 continue
