@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from hosts_in_memory import host, two_levels, uniform
 from scipy.integrate import simpson
 
 from misci_transport.block_mesh import BlockMesh
 from misci_transport.errors import ConfigurationError, MisciError
 from misci_transport.parallel.block_decomposition import BlockDecomposition
 from misci_transport.remap import Remap
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from hosts_in_memory import host, two_levels, uniform
 
 pytestmark = pytest.mark.mpi
 
