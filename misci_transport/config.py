@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 _Section = TypeVar("_Section", bound=Section)
 
 #: Keys that name input files: relative paths start at the case file's directory.
-_INPUT_FILES = (("profile", "file"), ("profile", "continuation"), ("snapshot", "file"), ("collisions", "table"))
+_INPUT_FILES = (
+    ("profile", "file"),
+    ("profile", "map"),
+    ("profile", "continuation"),
+    ("snapshot", "file"),
+    ("snapshot", "map"),
+    ("collisions", "table"),
+)
 
 
 class ProfileSection(Section):
@@ -32,7 +39,7 @@ class ProfileSection(Section):
 
 
 class SnapshotSection(Section):
-    """Matter in several dimensions, instead of a star; it brings its mesh."""
+    """Matter in several dimensions, instead of a star; on its own mesh (one block), or mapped onto [mesh]."""
 
     file: str = Field(min_length=1, description="block snapshot, or a file that an installed adapter reads")
     map: str | None = Field(default=None, description="TOML file: fields and units of the file, where it needs that")
@@ -241,8 +248,20 @@ class Case(TransportOptions):
             )
         if self.profile is not None and self.snapshot is not None:
             raise ValueError("profile and snapshot are both given; accepted: one of them")
-        if self.snapshot is not None and self.mesh != MeshSection():
-            raise ValueError("mesh is given; accepted with a snapshot: leave it out, the snapshot brings its mesh")
+        if self.mapped and self.mesh.geometry == "radial":
+            raise ValueError(
+                'mesh.geometry is "radial"; accepted with a snapshot: "cartesian", "spherical" (its blocks are mapped '
+                "onto it), or no mesh at all (the snapshot's own)"
+            )
+        if self.mapped and self.mesh.geometry == "spherical" and None in (self.mesh.outer, self.mesh.cells):
+            raise ValueError(
+                f"mesh.outer is {self.mesh.outer}, mesh.cells {self.mesh.cells}; accepted with a snapshot: both, with "
+                'mesh.faces = "uniform" or "logarithmic"'
+            )
+        if self.mapped and self.snapshot is not None and (self.snapshot.coarsen or self.snapshot.outer):
+            raise ValueError(
+                "snapshot.coarsen or outer is given; accepted with a mesh of the case's own: leave them out"
+            )
         if self.turning is not None and (self.snapshot is not None or self.mesh.geometry == "radial"):
             raise ValueError('turning is given; accepted with a profile and mesh.geometry = "cartesian" or "spherical"')
         if not self.on_block and self.boundary != BoundarySection():
@@ -252,6 +271,11 @@ class Case(TransportOptions):
                 "run.twin is True; accepted on radial meshes: survival probabilities are those of luminosities"
             )
         return self
+
+    @property
+    def mapped(self) -> bool:
+        """Whether a snapshot is mapped onto a mesh of the case's own."""
+        return self.snapshot is not None and self.mesh != MeshSection()
 
     @property
     def on_block(self) -> bool:

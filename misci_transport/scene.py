@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,15 @@ from .block_mesh import AXES, BlockMesh
 from .errors import ConfigurationError
 from .fields import Field
 from .grid import RadialMesh
+from .hosts.mapping import read_map
+from .hosts.registry import open_host
 from .io.profiles import open_profile
 from .io.snapshots import open_snapshot
+from .parallel.errors import collective
 from .physics.block_boundary import BlockBoundary
 from .profile import SPECIES as REFERENCE_SPECIES
-from .snapshot import Selection
+from .remap import Remap
+from .snapshot import Selection, check_matter
 from .turned import Turning, turned_star
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from .fluid import Fluid
     from .profile import Profile
 
+logger = logging.getLogger(__name__)
+
 #: A cut through the profile's zones leaves no cell thinner than this fraction of its neighbour.
 _SLIVER = 0.25
 
@@ -37,10 +44,11 @@ class Scene:
 
     mesh: RadialMesh | BlockMesh
     boundary: BlockBoundary | None  #: None: what the mesh asks for
-    matter: Callable[[Any], Fluid]  #: checked, on the cells of a decomposition
+    matter: Callable[[Any], Fluid]  #: checked, on the cells of a decomposition; collective, errors on all ranks
     title: str  #: of the matter
     citation: str
     reference: dict[str, Any] | None = None  #: published neutrino results of a profile
+    made: dict[str, Any] = field(default_factory=dict)  #: what a mapping of matter did, once it is done
 
     def attributes(self) -> dict[str, Any]:
         """What output files say about the matter."""
@@ -48,6 +56,7 @@ class Scene:
             "profile_title": self.title,
             "profile_citation": self.citation,
             "reference_citation": str((self.reference or {}).get("citation", "")),
+            **self.made,
         }
 
 
@@ -90,10 +99,60 @@ def _of_turned(case: Case, profile: Profile) -> Scene:
     return Scene(mesh, build_boundary(case.boundary, mesh), matter, profile.title, profile.citation)
 
 
+def _of_mapped(case: Case) -> Scene:
+    """Blocks of a fluid code mapped onto a mesh of the case's own, of which every rank reads some."""
+    section = case.snapshot
+    assert section is not None
+    host = open_host(section.file, None if section.map is None else read_map(section.map))
+    mesh = mapped_mesh(case.mesh)
+    made: dict[str, Any] = {}
+
+    def matter(decomposition: Any) -> Fluid:
+        fluid, report = Remap(host, mesh, decomposition).fluid()
+        made.update({f"mapping_{name}": value for name, value in asdict(report).items()})
+        if decomposition.comm.rank == 0:
+            logger.info(
+                "%s: %.6g of %.6g g on the mesh, %d of %d cells given by their middle, a constant density kept to %.1e",
+                host.path,
+                report.mesh_mass,
+                report.host_mass,
+                report.missed,
+                report.host_cells,
+                report.unevenness,
+            )
+        with collective(decomposition.comm):
+            check_matter(fluid, decomposition.numbers, str(host.path))
+        return fluid
+
+    title = f"{host.code}, {host.path.name}"
+    return Scene(mesh, build_boundary(case.boundary, mesh), matter, title, host.citation, made=made)
+
+
+def mapped_mesh(section: MeshSection) -> BlockMesh:
+    """Mesh of the case for a snapshot that is mapped onto it."""
+    if section.geometry == "cartesian":
+        assert section.lower is not None
+        assert section.upper is not None
+        assert section.shape is not None
+        return BlockMesh.uniform(section.lower, section.upper, section.shape, "cartesian")
+    inner, outer, cells = section.inner or 0.0, section.outer, section.cells
+    assert outer is not None
+    assert cells is not None
+    if section.faces == "logarithmic":
+        faces = np.concatenate([[0.0], np.geomspace(inner, outer, cells)])
+    else:
+        faces = np.linspace(inner, outer, cells + 1)
+    theta = np.linspace(0.0, np.pi, section.polar_cells + 1)
+    phi = np.linspace(0.0, 2.0 * np.pi, section.azimuthal_cells + 1)
+    return BlockMesh.from_edges(faces, theta, phi, geometry="spherical")
+
+
 def _of_snapshot(case: Case) -> Scene:
     """A snapshot of a fluid code, of which every rank reads its own cells."""
     section = case.snapshot
     assert section is not None
+    if case.mapped:
+        return _of_mapped(case)
     try:
         snapshot = Selection(open_snapshot(section.file, section.map), section.coarsen, section.outer)
     except ConfigurationError as error:

@@ -182,3 +182,112 @@ def test_implicit_steps_reach_the_stationary_state(comm, folder):
 def test_what_does_not_fit_is_refused_on_all_ranks(comm, folder, case, overrides, words):
     with pytest.raises(ConfigurationError if comm.size == 1 else MisciError, match=words):
         run(folder, case, "refused", comm, *overrides)
+
+
+MAPPED = """
+[snapshot]
+file = "%s"
+map = "map.toml"
+"""
+BOX = """
+[mesh]
+geometry = "cartesian"
+lower = [-0.9e6, -0.9e6, -0.9e6]
+upper = [0.9e6, 0.9e6, 0.9e6]
+shape = [4, 4, 4]
+"""
+SHELLS = """
+[mesh]
+geometry = "spherical"
+faces = "uniform"
+outer = 0.9e6
+cells = 4
+polar_cells = 4
+"""
+MAP = """
+[units]
+length = 1.0e6
+mass = 1.0e30
+time = 1.0e-4
+[fields.temperature]
+value = 5.0
+[fields.electron_fraction]
+value = 0.3
+"""
+
+
+def refined(folder):
+    """An athdf file with blocks at two levels around the centre: density 1 to 2 in the code's units."""
+    import h5py
+    from hosts_in_memory import two_levels
+
+    places = [p for n, p in enumerate(two_levels(cells=4)) if n > 0]
+    whole = [p for p in places if p.level == 0]
+    # leaves only, all of one size
+    fine = []
+    for k in range(2):
+        for j in range(2):
+            for i in range(2):
+                low = -1.0 + 0.5 * np.array([i, j, k])
+                fine.append([np.linspace(a, a + 0.5, 5) for a in low])
+    faces = [p.faces for p in whole] + fine
+    level = [0] * len(whole) + [1] * len(fine)
+    with h5py.File(folder / "star.athdf", "w") as file:
+        for axis in range(3):
+            file[f"x{axis + 1}f"] = np.array([face[axis] for face in faces])
+        file["Levels"] = np.array(level)
+        file["LogicalLocations"] = np.zeros((len(faces), 3), dtype=np.int64)
+        prim = np.zeros((5, len(faces), 4, 4, 4))
+        for n, face in enumerate(faces):
+            x, y, z = (0.5 * (f[1:] + f[:-1]) for f in face)
+            r2 = z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2
+            prim[0, n] = 1.0 + np.exp(-r2)
+        file["prim"] = prim
+        file.attrs["Coordinates"] = np.bytes_("cartesian")
+        file.attrs["DatasetNames"] = np.array(["prim"], dtype="S21")
+        file.attrs["NumVariables"] = np.array([5], dtype=np.int32)
+        file.attrs["VariableNames"] = np.array(["rho", "press", "vel1", "vel2", "vel3"], dtype="S21")
+        file.attrs["MeshBlockSize"] = np.array([4, 4, 4], dtype=np.int32)
+        file.attrs["RootGridSize"] = np.array([8, 8, 8], dtype=np.int32)
+        file.attrs["RootGridX1"] = file.attrs["RootGridX2"] = file.attrs["RootGridX3"] = np.array([-1.0, 1.0, 1.0])
+        file.attrs["Time"], file.attrs["NumCycles"] = 0.0, 0
+        file.attrs["MaxLevel"], file.attrs["NumMeshBlocks"] = 1, len(faces)
+
+
+@pytest.mark.parametrize("mesh", [BOX, SHELLS], ids=["box", "shells"])
+def test_blocks_of_a_fluid_code_are_mapped(mesh, folder):
+    """Two levels of refinement onto a mesh of the case's own; ranks give the same bits as one."""
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.rank == 0:
+        refined(folder)
+        (folder / "map.toml").write_text(MAP)
+        (folder / "case.toml").write_text(COMMON + MAPPED % "star.athdf" + mesh + TIME)
+    MPI.COMM_WORLD.Barrier()
+    case = load_case(folder / "case.toml", [])
+    together = run_case(case, folder / "together")
+    alone = run_case(case, folder / f"alone_{MPI.COMM_WORLD.rank}", MPI.COMM_SELF)
+    with open_output(together.outputs[-1]) as many, open_output(alone.outputs[-1]) as one:
+        for name in ("fluid/mass_density", "alignment/status"):
+            np.testing.assert_array_equal(many.array(name), one.array(name))
+        assert many.attributes["mapping_host_cells"] == 15 * 64
+        assert many.attributes["mapping_uncovered"] == 0
+        density = many.array("fluid/mass_density")
+    assert density.min() > 1.0e12
+    assert density.max() < 2.0e12
+
+
+def test_what_a_mapped_mesh_must_say(tmp_path):
+    for keys, words in (
+        ("[mesh]\nfaces = 'uniform'\ncells = 9\n", 'mesh.geometry is "radial"; accepted with a snapshot'),
+        (
+            "[mesh]\ngeometry = 'spherical'\nouter = 1e6\n",
+            "mesh.outer is 1000000.0, mesh.cells None; accepted with a snapshot",
+        ),
+    ):
+        (tmp_path / "case.toml").write_text('[snapshot]\nfile = "x"\n' + keys)
+        with pytest.raises(ConfigurationError, match=words):
+            load_case(tmp_path / "case.toml", [])
+    (tmp_path / "case.toml").write_text('[snapshot]\nfile = "x"\ncoarsen = [2, 2, 2]\n' + BOX)
+    with pytest.raises(ConfigurationError, match="coarsen or outer is given"):
+        load_case(tmp_path / "case.toml", [])
