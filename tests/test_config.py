@@ -161,7 +161,11 @@ def test_block_meshes(case_file, tmp_path):
     ("text", "overrides", "expected"),
     [
         (MINIMAL + '[snapshot]\nfile = "a.h5"\n', [], "profile and snapshot are both given; accepted: one of them"),
-        ('[snapshot]\nfile = "a.h5"\n', ["mesh.refine=2"], "mesh is given; accepted with a snapshot: leave it out"),
+        (
+            '[snapshot]\nfile = "a.h5"\n',
+            ["mesh.refine=2"],
+            'mesh.geometry is "radial"; accepted with a snapshot: "cartesian", "spherical"',
+        ),
         ('[snapshot]\nfile = "a.h5"\n', ["turning.wrinkle=0.1"], "turning is given; accepted with a profile"),
         ('[snapshot]\nfile = "a.h5"\n', ["run.twin=true"], "run.twin is True; accepted on radial meshes"),
         ('[snapshot]\nfile = "a.h5"\n', ["snapshot.coarsen=[2,2]"], "coarsen is [2, 2]; accepted: a list of three"),
