@@ -129,7 +129,8 @@ class Transport:
             self.stepper.thermodynamics = ThermalLedger(self.mixing)
         self.fluid: Fluid | None = None
         self.sources: Sources | None = None
-        self._collisions: CollisionOperator | None = None
+        self._rates: CollisionOperator | None = None  #: of the fluid, in its own time
+        self._collisions: CollisionOperator | None = None  #: the same in coordinate time
         self._frame = NoMixing(self.phase_space, self.decomposition.cells).frame
         self._aligned = False  #: whether the moments belong to the populations
         self._frame_is_old = False  #: whether the Hamiltonian has changed since the frame was made
@@ -458,10 +459,15 @@ class Transport:
             return
         self.validity.measure(self.state.owned, self.state.moments, self.mixing, self._collisions, self._frame, **given)
 
+    def measure_validity(self) -> None:
+        """Measure the validity of the state after a step or a solve now (collective); of a restored one, nothing."""
+        if self._aligned and not self._frame_is_old:
+            self._measure()
+
     def validity_summary(self) -> tuple[dict[str, float], list[str]]:
         """Numbers of cells where assumptions fail and extremes, and the same in words (collective).
 
-        Of the last measurement: every `validity.every` steps, and whenever `fields` is asked for.
+        Of the last measurement: every `validity.every` steps, by `measure_validity`, and for `fields`.
         """
         if self.validity is None:
             return {}, []
@@ -599,16 +605,26 @@ class Transport:
             held[key] = Field(key, np.array(value), (), "1", "total of the ledger", "global")
         return held
 
-    def restore(self, held: dict[str, NDArray[np.float64]]) -> None:
+    def restore(self, held: dict[str, NDArray[np.float64]], *, local: bool = False, aligned: bool = True) -> None:
         """Take up a checkpoint: whole arrays, of which every rank takes its cells.
+
+        Parameters
+        ----------
+        held
+            Arrays by the names of `checkpoint`.
+        local
+            Arrays over cells hold this rank's cells only.
+        aligned
+            Whether the moments are those of the populations; otherwise they are where the next alignment begins.
 
         Raises
         ------
         ConfigurationError
             If the arrays do not fit this mesh, naming both shapes.
         """
-        cells = self.decomposition.cells
-        expected = (self.decomposition.total, *self.phase_space.cell_shape)
+        cells = slice(None) if local else self.decomposition.cells
+        count = self.decomposition.size if local else self.decomposition.total
+        expected = (count, *self.phase_space.cell_shape)
         populations = np.asarray(held["populations"])
         if populations.shape != expected:
             raise ConfigurationError(
@@ -630,7 +646,7 @@ class Transport:
         self.state.time, self.state.step = float(held["time"]), int(held["step"])
         self._totals = {k.removeprefix("ledger/"): float(v) for k, v in held.items() if k.startswith("ledger/")}
         # the moments are those of the last alignment: solving again would change their last digits
-        self._aligned, self._frame_is_old = True, True
+        self._aligned, self._frame_is_old = aligned, True
 
     def _set_fluid(self, fluid: Fluid, dt: float | None = None) -> CollisionOperator:
         """Rates and Hamiltonian of the fluid; nothing changes unless all ranks accept theirs (collective)."""
@@ -638,9 +654,11 @@ class Transport:
             if dt is not None:
                 self._check_step(dt)
             collisions = self._rates_of(fluid)
-        if collisions is not self._collisions:
+        # what follows is collective: matter that has changed on one rank has changed on all
+        if self.decomposition.comm.allreduce(int(collisions is not self._rates)):
             frame = self.options.frame
-            self._collisions = collisions = self._follow_matter(fluid, collisions) if frame.active else collisions
+            self._rates = collisions
+            self._collisions = self._follow_matter(fluid, collisions) if frame.active else collisions
             # in the frame of matter its current vanishes
             at_rest = replace(fluid, velocity=np.zeros_like(fluid.velocity)) if frame.doppler else fluid
             self.mixing.set_fluid(at_rest)
@@ -652,7 +670,8 @@ class Transport:
                 else None
             )
             self._frame_is_old = True
-        return collisions
+        assert self._collisions is not None
+        return self._collisions
 
     def _check_step(self, dt: float) -> None:
         advection = self.options.advection
@@ -671,8 +690,8 @@ class Transport:
                 f"accepted: {self.decomposition.size}, the cells {self.decomposition.numbers[0]} to "
                 f"{self.decomposition.numbers[-1]}"
             )
-        if self._collisions is not None and self.fluid is not None and fluid.equals(self.fluid):
-            return self._collisions
+        if self._rates is not None and self.fluid is not None and fluid.equals(self.fluid):
+            return self._rates
         numbers = self.decomposition.numbers
         fluid.validate(numbers)
         expected = (fluid.size, 3) if isinstance(self.phase_space.mesh, BlockMesh) else (fluid.size,)

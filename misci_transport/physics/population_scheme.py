@@ -57,8 +57,11 @@ class PopulationScheme:
     def upwind_fraction(self, collisions: CollisionOperator, frame: LevelFrame) -> Any:
         """b of the faces, as the advection takes it, from the transport opacity of each level."""
         # without mixed cells on any rank it depends on the matter only, which most steps find as it was
-        mixed = self.decomposition.comm.allreduce(frame.projector.shape[0])
-        if mixed == 0 and self._pure is not None and self._pure[0] is collisions:
+        stale = self._pure is None or self._pure[0] is not collisions
+        # matter may have changed on some ranks only, and all of them have to take part in a new one
+        mixed, stale = self.decomposition.comm.allreduce(np.array([frame.projector.shape[0], int(stale)]))
+        if mixed == 0 and not stale:
+            assert self._pure is not None
             return self._pure[1]
         fraction = self.advection.upwind_fraction(collisions.transport_opacity(frame))
         self._pure = (collisions, fraction) if mixed == 0 else None
