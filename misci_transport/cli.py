@@ -1,4 +1,4 @@
-"""The command ``misci``: run, plot, stability, inspect, doctor, verify, bench."""
+"""The command ``misci``: run, plot, stability, inspect, c-library, doctor, verify, bench."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("file", metavar="FILE")
     inspect.add_argument("--map", metavar="MAP.toml", help="fields and units that a snapshot's format does not name")
     inspect.add_argument("--json", action="store_true", help="as JSON")
+    library = command("c-library", _c_library, "Make the library, header and Fortran module for hosts in C and Fortran.")
+    library.add_argument("-o", "--output", metavar="DIR", default=".", help="where they go (default: here)")
     command("doctor", _doctor, "Print versions and what is wrong with the installation.")
     command("verify", _verify, "Run validation problems with known answers.", passes_on=True)
     command("bench", _bench, "Measure the cost of a step.", passes_on=True)
@@ -153,6 +155,14 @@ def _inspect(options: argparse.Namespace, _: list[str]) -> int:
     with _without_mpi():
         description = describe_file(options.file, None if options.map is None else read_map(options.map))
     print(json.dumps(description, indent=2) if options.json else to_text(description))
+    return 0
+
+
+def _c_library(options: argparse.Namespace, _: list[str]) -> int:
+    from .cabi.build import build
+
+    for path in build(options.output):
+        print(path)
     return 0
 
 
