@@ -3,6 +3,7 @@
 #
 #   PYTHON=/path/to/python3   another interpreter than Debian's (a site with its own MPI, PETSc, HDF5)
 #   MISCI_VENV=DIR            another place than .venv
+#   MISCI_COMPILERS=1         Debian: compilers too, for hosts in C, C++ and Fortran and their tests (CI=true does the same)
 #
 # What is already importable is kept: a site's own mpi4py, petsc4py and h5py are never replaced.
 set -euo pipefail
@@ -10,7 +11,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=${MISCI_VENV:-.venv}
 stamp=$venv/.misci-setup
-key=$({ cat pyproject.toml scripts/setup.sh; echo "$PWD ${PYTHON:-}"; } | sha256sum | cut -d ' ' -f 1)
+compilers=no
+if [[ ${MISCI_COMPILERS:-0} == 1 || ${CI:-} == true ]]; then
+    compilers=yes
+fi
+key=$({ cat pyproject.toml scripts/setup.sh; echo "$PWD ${PYTHON:-} $compilers"; } | sha256sum | cut -d ' ' -f 1)
 
 if [[ -x $venv/bin/misci && -f $stamp && $(<"$stamp") == "$key" ]]; then
     exit 0
@@ -49,6 +54,11 @@ if [[ $debian == yes ]]; then
     can env H5PY_ALWAYS_USE_MPI=1 "$base" -c 'import h5py; assert h5py.get_config().mpi' || wanted+=(python3-h5py-mpi)
     command -v mpirun >/dev/null || wanted+=(openmpi-bin)
     /sbin/ldconfig -p | grep -q libopenblas || wanted+=(libopenblas0-pthread)
+    if [[ $compilers == yes ]]; then
+        for package in g++ gfortran python3-dev libopenmpi-dev make; do
+            dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || wanted+=("$package")
+        done
+    fi
     if ((${#wanted[@]})); then
         install=(apt-get install -y --no-install-recommends "${wanted[@]}")
         if ((EUID != 0)); then

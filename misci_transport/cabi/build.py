@@ -1,4 +1,4 @@
-"""Make the shared library: ``misci c-library -o DIR`` writes libmisci_transport.so, its header and its Fortran module."""
+"""Make the shared library: ``misci c-library -o DIR`` writes libmisci_transport.so, its header, its Fortran module."""
 
 from __future__ import annotations
 

@@ -24,14 +24,13 @@ from ..errors import (
     UnphysicalInputError,
 )
 from ..parallel.errors import collective
-from .session import FIELDS, Session
+from .session import FIELDS, GEOMETRIES, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Version of the interface, MT_ABI_VERSION of the header.
 ABI_VERSION = 1
-GEOMETRIES = ("radial", "plane", "cartesian", "spherical")
 OWN_CUT = -1
 HANDLE, INTERNAL = -7, -9
 #: Statuses of the header by error.
@@ -215,7 +214,7 @@ class Library:
     def _of(self, handle: int, work: Callable[[Session], Any]) -> int:
         """Result of a collective call of a session."""
         if handle not in self.sessions:
-            return self._alone(lambda: self._session(handle) and 0)
+            return self._alone(lambda: self._session(handle).comm.size)
         session = self.sessions[handle]
         return self._together(session.comm, lambda: work(session) or 0)
 
@@ -249,7 +248,7 @@ class Library:
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), INTERNAL)
 
     def _text(self, pointer: Any) -> str:
-        return "" if pointer == self.ffi.NULL else self.ffi.string(pointer).decode("utf-8", "replace")
+        return "" if pointer == self.ffi.NULL else str(self.ffi.string(pointer), "utf-8", "replace")
 
     def _put(self, text: str, buffer: Any, size: int) -> int:
         data = text.encode()
@@ -271,8 +270,8 @@ class Library:
             for axis in range(1 if name in ("radial", "plane") else 3):
                 if cells[axis] < 1 or faces[axis] == self.ffi.NULL:
                     raise ConfigurationError(
-                        f"{cells[axis]} cells along axis {axis + 1}{'' if faces[axis] else ', no faces'}; accepted: 1 or "
-                        "more, and faces"
+                        f"{cells[axis]} cells along axis {axis + 1}{'' if faces[axis] else ', no faces'}; accepted: "
+                        "1 or more, and faces"
                     )
                 axes.append(self._array(faces[axis], cells[axis] + 1, np.float64))
             own = blocks == OWN_CUT
@@ -298,14 +297,16 @@ class Library:
             raise UnphysicalInputError(
                 f"block {number} has shape {shape} and ghost cells {ghost}; accepted: 1 or more, 0 or more"
             )
-        views = {}
+        views: dict[str, Any] = {}
         for index, name in enumerate(FIELDS):
             data = block.data[index]
             if not data:
                 continue
             # the stride along an axis with one cell is never used
             steps = tuple(block.stride[index])
-            if any(step < 1 and (cells > 1 or layers > 0) for step, cells, layers in zip(steps, shape, ghost, strict=True)):
+            if any(
+                step < 1 and (cells > 1 or layers > 0) for step, cells, layers in zip(steps, shape, ghost, strict=True)
+            ):
                 raise UnphysicalInputError(f"{name} of block {number} has strides {steps}; accepted: 1 or more")
             first = sum(step * layers for step, layers in zip(steps, ghost, strict=True) if layers)
             last = sum(step * (cells - 1) for step, cells in zip(steps, shape, strict=True) if cells > 1)
