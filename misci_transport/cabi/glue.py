@@ -46,6 +46,15 @@ STATUS: dict[type[MisciError], int] = {
 }
 #: Bytes of a double.
 _WIDTH = 8
+#: mt_block of the header.
+BLOCK = np.dtype(
+    [
+        ("data", np.uintp, len(FIELDS)),
+        ("stride", np.int64, (len(FIELDS), 3)),
+        ("shape", np.int64, 3),
+        ("ghost", np.int64, 3),
+    ]
+)
 
 
 class _NoHandleError(MisciError):
@@ -81,11 +90,11 @@ class Library:
                 raise ConfigurationError(f"{fcomm} is MPI_COMM_NULL; accepted: ranks of the communicator only")
             return comm
 
-        made: list[Any] = []
-        found = self._alone(lambda: made.append(start()) or 0)
-        if found < 0:
-            return found
-        comm = made[0]
+        try:
+            comm = start()
+        except BaseException as error:
+            self.last_error = _words(error)
+            return self._status(error)
         handle = self._next
 
         def begin() -> int:
@@ -239,7 +248,7 @@ class Library:
         # the error itself, rather than what other ranks heard of it
         everybody = [found for found in comm.allgather(failed) if found is not None]
         status, _, self.last_error = min(everybody, key=lambda found: found[1])
-        return status
+        return int(status)
 
     @staticmethod
     def _status(error: BaseException) -> int:
@@ -287,32 +296,39 @@ class Library:
     def _views(self, session: Session, count: int, blocks: Any) -> list[dict[str, Any]]:
         """The host's arrays without their ghost cells, where they are."""
         with collective(session.comm):
-            if count < 0:
-                raise UnphysicalInputError(f"{count} blocks; accepted: 0 or more")
-            return [self._block(number, blocks[number]) for number in range(count)]
+            if count < 0 or (count > 0 and blocks == self.ffi.NULL):
+                raise UnphysicalInputError(f"{count} blocks; accepted: 0 or more, and where they are")
+            if count == 0:
+                return []
+            # all structs at once: reading them number by number would take as long as all the rest
+            records = np.frombuffer(self.ffi.buffer(blocks, BLOCK.itemsize * count), dtype=BLOCK)
+            columns = (records[name].tolist() for name in ("data", "stride", "shape", "ghost"))
+            return [self._block(number, *record) for number, record in enumerate(zip(*columns, strict=True))]
 
-    def _block(self, number: int, block: Any) -> dict[str, Any]:
-        shape, ghost = tuple(block.shape), tuple(block.ghost)
+    def _block(
+        self, number: int, data: list[int], strides: list[list[int]], shape: list[int], ghost: list[int]
+    ) -> dict[str, Any]:
         if min(shape) < 1 or min(ghost) < 0:
             raise UnphysicalInputError(
                 f"block {number} has shape {shape} and ghost cells {ghost}; accepted: 1 or more, 0 or more"
             )
         views: dict[str, Any] = {}
-        for index, name in enumerate(FIELDS):
-            data = block.data[index]
-            if not data:
+        cast, buffer = self.ffi.cast, self.ffi.buffer
+        for name, address, (s0, s1, s2) in zip(FIELDS, data, strides, strict=True):
+            if not address:
                 continue
-            # the stride along an axis with one cell is never used
-            steps = tuple(block.stride[index])
-            if any(
-                step < 1 and (cells > 1 or layers > 0) for step, cells, layers in zip(steps, shape, ghost, strict=True)
-            ):
-                raise UnphysicalInputError(f"{name} of block {number} has strides {steps}; accepted: 1 or more")
-            first = sum(step * layers for step, layers in zip(steps, ghost, strict=True) if layers)
-            last = sum(step * (cells - 1) for step, cells in zip(steps, shape, strict=True) if cells > 1)
-            memory = self.ffi.buffer(data + first, _WIDTH * (last + 1))
-            strides = tuple(_WIDTH * (step if cells > 1 else 1) for step, cells in zip(steps, shape, strict=True))
-            views[name] = np.ndarray(shape, np.float64, memory, 0, strides)
+            # the stride along an axis with one cell and no ghosts is never used
+            steps = [
+                step if cells > 1 or layers > 0 else 1
+                for step, cells, layers in zip((s0, s1, s2), shape, ghost, strict=True)
+            ]
+            if min(steps) < 1:
+                raise UnphysicalInputError(f"{name} of block {number} has strides {s0, s1, s2}; accepted: 1 or more")
+            a, b, c = steps
+            first = a * ghost[0] + b * ghost[1] + c * ghost[2]
+            size = a * (shape[0] - 1) + b * (shape[1] - 1) + c * (shape[2] - 1) + 1
+            memory = buffer(cast("char *", address + _WIDTH * first), _WIDTH * size)
+            views[name] = np.ndarray(shape, np.float64, memory, 0, (_WIDTH * a, _WIDTH * b, _WIDTH * c))
         return views
 
 
@@ -325,6 +341,8 @@ def prepare_mpi() -> None:
 def connect(ffi: Any) -> Library:
     """Give the C functions of a loaded library their Python counterparts."""
     prepare_mpi()
+    if ffi.sizeof("mt_block") != BLOCK.itemsize:
+        raise MissingDependencyError("the library was made by another version of misci_transport; make it again")
     library = Library(ffi)
     for name in (
         *("abi_version", "init", "mesh", "regrid", "own_block", "solve_steady", "step", "step_implicit", "max_dt"),

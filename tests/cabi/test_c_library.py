@@ -136,14 +136,14 @@ def test_every_call_from_c(library, compiler, ranks):
 def test_host_of_blocks(library, compiler):
     compiler("mpicxx")
     program = made(library, "blocks")
-    alone = run(["mpirun", "-n", 1, program, 12, 2])
+    alone = run(["mpirun", "-n", 1, program, 10, 2])
     words, values = numbers(alone)
     energies = values[-4], values[-3]
     given, booked, electrons = (float(x) for x in re.findall(r"(\S+) (?:erg|1)/cm", alone))
     assert given == pytest.approx(booked, rel=1e-9), energies
     assert given < 0.0
     assert electrons < 0.0
-    for arguments in ([12, 2], [12, 2, 1]):
+    for arguments in ([10, 2], [10, 2, 1]):
         text = run(["mpirun", "-n", 2, program, *arguments])
         assert numbers(text)[0] == words
         np.testing.assert_allclose(numbers(text)[1], values, rtol=1e-8)
