@@ -92,9 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("file", metavar="FILE")
     inspect.add_argument("--map", metavar="MAP.toml", help="fields and units that a snapshot's format does not name")
     inspect.add_argument("--json", action="store_true", help="as JSON")
-    library = command(
-        "c-library", _c_library, "Make the library, header and Fortran module for hosts in C and Fortran."
-    )
+    library = command("c-library", _c_library, "Make the library for hosts in C, C++ and Fortran.")
     library.add_argument("-o", "--output", metavar="DIR", default=".", help="where they go (default: here)")
     command("doctor", _doctor, "Print versions and what is wrong with the installation.")
     command("verify", _verify, "Run validation problems with known answers.", passes_on=True)
