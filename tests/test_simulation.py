@@ -160,7 +160,7 @@ def make_case(tmp_path, monkeypatch):
         for name in ("luminosity", "rms_energy", "flux_factor", "number_fraction")
     }
     profile.reference |= {"radius": radius, "heating_radius": radius, "energy_rate": radius, "lepton_rate": radius}
-    monkeypatch.setattr(scene, "open_profile", lambda path: profile)
+    monkeypatch.setattr(scene, "open_profile", lambda path, _: profile)
     path = tmp_path / "case.toml"
 
     def make(text, *overrides):
@@ -279,7 +279,7 @@ def test_negative_density_names_the_cell(make_case, tmp_path, monkeypatch):
     bad = star()
     bad.fluid.mass_density[3] = -1.0
     monkeypatch.setattr(bad, "on_faces", lambda faces: bad.fluid, raising=False)
-    monkeypatch.setattr(scene, "open_profile", lambda path: bad)
+    monkeypatch.setattr(scene, "open_profile", lambda path, _: bad)
     with pytest.raises(UnphysicalInputError, match=r"mass_density in cell 3 is .*-1.0.*accepted: \(0"):
         run_case(make_case(TIME), tmp_path / "out", OneRank())
 
@@ -317,7 +317,7 @@ def test_meshes(make_case):
 
 def test_continuation_is_joined(make_case, monkeypatch):
     outer = star(20, 4e7)
-    monkeypatch.setattr(scene, "open_profile", lambda path: outer if "outer" in str(path) else star())
+    monkeypatch.setattr(scene, "open_profile", lambda path, *_: outer if "outer" in str(path) else star())
     case = make_case("", "profile.continuation=outer.txt")
     assert scene.read_profile(case.profile).faces[-1] == 4e7
     with pytest.raises(ProfileError, match="joint at 9e"):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Width of the beams' spectra over their momentum, momenta per width, amplitude of the seeds.
 WIDTH, FINE, SEED = 0.06, 3.0, 0.02
 #: Wavelengths of the fastest mode in the box, cells for each, e-folds that are followed, steps an e-fold.
-WAVES, CELLS, EFOLDS, STEPS = 3, 32, 5.0, 20
+WAVES, CELLS, EFOLDS, STEPS = 3, 32, 6.0, 20
 
 
 def seeded(gas: GradientCorrectedBeams, signs: tuple[float, float]) -> NDArray[np.float64]:

@@ -112,7 +112,7 @@ def wave_number(p: dict[str, Any], beams: TwoBeams) -> float:
         Parameter("k", 0.0, "1/length", "wave that is seeded alone; 0: the one that grows fastest", -20.0, 20.0),
         Parameter("length", 100.0, "length", "of the box", 10.0, 1000.0),
         Parameter("cells", 3000, "1", "of the box", 64, 20000, even=True),
-        Parameter("r_mu", 0.01, "1", "mu over the energy, where momenta move", 1.0e-4, 0.05),
+        Parameter("r_mu", 0.01, "1", "mu over the energy, where momenta move", 1.0e-4, 0.03),
     ],
 )
 def two_beams(p: dict[str, Any], findings: Findings) -> None:

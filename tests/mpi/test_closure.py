@@ -121,7 +121,6 @@ def test_refusals(comm):
             {"closure": {"kind": "pair"}, "flavors": {"number": 2}, "alignment": {"charges": "mass"}},
             "accepted with alignment.charges or bin averages",
         ),
-        ({"closure": {"kind": "equilibrium"}}, "accepted with flavors.mixing = false: none, box, pair"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             options(**sections)

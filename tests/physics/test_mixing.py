@@ -142,8 +142,9 @@ def test_petsc_gives_the_same(n_flavors):
         results.append((case.state.moments.copy(), mixing.electron_content(frame).copy(), mixing.locked.copy()))
     (moments, content, locked), (moments_2, content_2, locked_2) = results
     np.testing.assert_array_equal(locked, locked_2)
-    np.testing.assert_allclose(moments, moments_2, rtol=0.0, atol=1e-10 * np.abs(moments).max())
-    np.testing.assert_allclose(content, content_2, rtol=0.0, atol=1e-9)
+    np.testing.assert_allclose(moments, moments_2, rtol=0.0, atol=1e-12 * np.abs(moments).max())
+    # two of three levels are 1e-5 of |H| apart: round-off of the moments, 1e-14, is 1e-9 in the eigenvectors
+    np.testing.assert_allclose(content, content_2, rtol=0.0, atol=1e-8 if n_flavors == 3 else 1e-12)
 
 
 def test_petsc_options_of_the_alignment():
