@@ -131,20 +131,40 @@ def _of_mapped(case: Case) -> Scene:
 def mapped_mesh(section: MeshSection) -> BlockMesh:
     """Mesh of the case for a snapshot that is mapped onto it."""
     if section.geometry == "cartesian":
-        assert section.lower is not None
-        assert section.upper is not None
-        assert section.shape is not None
-        return BlockMesh.uniform(section.lower, section.upper, section.shape, "cartesian")
-    inner, outer, cells = section.inner or 0.0, section.outer, section.cells
+        return _box(section)
+    inner, outer = section.inner or 0.0, section.outer
     assert outer is not None
-    assert cells is not None
-    if section.faces == "logarithmic":
-        faces = np.concatenate([[0.0], np.geomspace(inner, outer, cells)])
-    else:
-        faces = np.linspace(inner, outer, cells + 1)
+    return _shells(section, _refined(section, _spaced(section, 0.0, inner, outer)))
+
+
+def _box(section: MeshSection) -> BlockMesh:
+    """The Cartesian box of a case."""
+    assert section.lower is not None
+    assert section.upper is not None
+    assert section.shape is not None
+    return BlockMesh.uniform(section.lower, section.upper, section.shape, "cartesian")
+
+
+def _shells(section: MeshSection, faces: NDArray[np.float64]) -> BlockMesh:
+    """Shells between radial faces in equal parts of theta and phi."""
     theta = np.linspace(0.0, np.pi, section.polar_cells + 1)
     phi = np.linspace(0.0, 2.0 * np.pi, section.azimuthal_cells + 1)
     return BlockMesh.from_edges(faces, theta, phi, geometry="spherical")
+
+
+def _spaced(section: MeshSection, low: float, inner: float, outer: float) -> NDArray[np.float64]:
+    """Radial faces at equal distances, or in geometric progression beyond ``low``."""
+    if section.faces == "logarithmic":
+        return np.concatenate([[low], np.geomspace(inner, outer, int(section.cells or 0))])
+    return np.linspace(inner, outer, int(section.cells or 0) + 1)
+
+
+def _refined(section: MeshSection, faces: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Every cell divided into ``refine`` equal ones."""
+    if section.refine == 1:
+        return faces
+    part = np.arange(section.refine) / section.refine
+    return np.append((faces[:-1, None] + part * np.diff(faces)[:, None]).ravel(), faces[-1])
 
 
 def _of_snapshot(case: Case) -> Scene:
@@ -201,10 +221,8 @@ def radial_faces(section: MeshSection, profile: Profile) -> NDArray[np.float64]:
             raise ConfigurationError(f"mesh.{key} is {value!r} cm; accepted: {low:.8g} to {high:.8g}, as the profile")
     if not inner < outer:
         raise ConfigurationError(f"mesh.inner is {inner!r} cm, mesh.outer {outer!r} cm; accepted: inner < outer")
-    if section.faces == "uniform":
-        faces = np.linspace(inner, outer, int(section.cells or 0) + 1)
-    elif section.faces == "logarithmic":
-        faces = np.concatenate([[low], np.geomspace(inner, outer, int(section.cells or 0))])
+    if section.faces != "profile":
+        faces = _spaced(section, low, inner, outer)
     else:
         faces = np.concatenate([[inner], native[(native > inner) & (native < outer)], [outer]])
         width = np.diff(faces)
@@ -212,10 +230,7 @@ def radial_faces(section: MeshSection, profile: Profile) -> NDArray[np.float64]:
             faces = np.delete(faces, -2)
         if width.size > 2 and width[0] < _SLIVER * width[1]:
             faces = np.delete(faces, 1)
-    if section.refine > 1:
-        part = np.arange(section.refine) / section.refine
-        faces = np.append((faces[:-1, None] + part * np.diff(faces)[:, None]).ravel(), faces[-1])
-    return faces
+    return _refined(section, faces)
 
 
 def build_block_mesh(section: MeshSection, profile: Profile) -> BlockMesh:
@@ -227,12 +242,9 @@ def build_block_mesh(section: MeshSection, profile: Profile) -> BlockMesh:
         If the mesh would reach outside the profile.
     """
     if section.geometry == "spherical":
-        theta = np.linspace(0.0, np.pi, section.polar_cells + 1)
-        phi = np.linspace(0.0, 2.0 * np.pi, section.azimuthal_cells + 1)
-        return BlockMesh.from_edges(radial_faces(section, profile), theta, phi, geometry="spherical")
+        return _shells(section, radial_faces(section, profile))
     assert section.lower is not None
     assert section.upper is not None
-    assert section.shape is not None
     outer = float(profile.native_faces[-1])
     corner = float(np.linalg.norm(np.maximum(np.abs(section.lower), np.abs(section.upper))))
     if corner > outer * (1.0 + 1.0e-12):
@@ -240,7 +252,7 @@ def build_block_mesh(section: MeshSection, profile: Profile) -> BlockMesh:
             f"the corners of mesh.lower = {section.lower}, mesh.upper = {section.upper} are up to {corner:.8g} cm from "
             f"the centre; accepted: at most {outer:.8g}, as the profile"
         )
-    return BlockMesh.uniform(section.lower, section.upper, section.shape, "cartesian")
+    return _box(section)
 
 
 def build_boundary(section: BoundarySection, mesh: BlockMesh) -> BlockBoundary:
