@@ -21,7 +21,7 @@ import numpy as np
 
 from .errors import ConfigurationError, ProfileError
 from .fluid import Fluid
-from .hosts.overlap import PARTS, Overlap, basis, cartesian, locate, overlap, scaled
+from .hosts.overlap import PARTS, basis, cartesian, locate, overlap, scaled
 from .parallel.errors import collective
 from .parallel.routing import route
 
@@ -88,9 +88,19 @@ class Remap:
         #: numbers of the first cells of all blocks in the order of the file
         self._first = np.cumsum([0, *(place.cells for place in host.blocks)])
         target = _joined([o.target for o in self.overlaps], np.int64)
-        self._owner, self._target = decomposition.owners(target), target
-        # every owner is asked once for each of its cells
-        self._wanted, self._back = np.unique(target, return_inverse=True)
+        self._owner = decomposition.owners(target)
+        self._volumes = [host.volume(block).ravel() * self.length**3 for block in self.blocks]  #: cm^3
+        # the way of every overlap to the owner of its mesh cell, in the order of the host's cells
+        at, number, _ = route(self.comm, self._owner, target, self._numbers())
+        local = self._local(at)
+        self._order = np.lexsort((number, local))
+        self._arrived = local[self._order]
+        # and back: every owner is asked once for each of its cells
+        wanted, self._back = np.unique(target, return_inverse=True)
+        asked, self._asker = route(self.comm, decomposition.owners(wanted), wanted)
+        self._asked = self._local(asked)
+        number, _ = route(self.comm, self._asker, asked)
+        self._returned = np.argsort(number)
         self._ends = np.cumsum([0, *(o.cell.size for o in self.overlaps)])
         self._inside = [
             None if o.place is None else self._wholly_inside(block)
@@ -128,33 +138,29 @@ class Remap:
     def _to_volumes_of_host(self, volumes: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
         """Scaled so that host cells wholly inside the mesh arrive whole; of others, what the parts have found."""
         scaled_ = []
-        for block, o, inside, volume in zip(self.blocks, self.overlaps, self._inside, volumes, strict=True):
+        for o, inside, whole, volume in zip(self.overlaps, self._inside, self._volumes, volumes, strict=True):
             if inside is None:
                 scaled_.append(volume)
                 continue
             lost = np.zeros(inside.size, dtype=bool)
             lost[o.cell[o.missed]] = True
             found = np.bincount(o.cell, volume, inside.size)
-            whole = self.host.volume(block).ravel() * self.length**3
             scale = np.where(inside, whole / np.where(found > 0.0, found, 1.0), np.where(lost, 0.0, 1.0))
             scaled_.append(volume * scale[o.cell])
         return scaled_
 
     def _at_mesh(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums over overlaps of values, (n,) or (n, m), on this rank's cells of the mesh. Collective."""
-        at, arrived, number, _ = route(self.comm, self._owner, self._target, values, self._numbers())
-        local = self._local(at)
-        order = np.lexsort((number, local))
-        cells = self.decomposition.size
+        arrived, _ = route(self.comm, self._owner, values)
+        cells, order = self.decomposition.size, self._order
         columns = arrived[order].reshape(order.size, int(np.prod(values.shape[1:], dtype=np.int64)))
-        sums = [_sums(local[order], columns[:, n], cells) for n in range(columns.shape[1])]
+        sums = [_sums(self._arrived, columns[:, n], cells) for n in range(columns.shape[1])]
         return np.stack(sums, axis=1).reshape(cells, *values.shape[1:])
 
     def _from_mesh(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of this rank's cells of the mesh for each overlap. Collective."""
-        asked, asker = route(self.comm, self.decomposition.owners(self._wanted), self._wanted)
-        number, answer, _ = route(self.comm, asker, asked, values[self._local(asked)])
-        return np.asarray(answer[np.argsort(number)][self._back])
+        answer, _ = route(self.comm, self._asker, values[self._asked])
+        return np.asarray(answer[self._returned][self._back])
 
     def _numbers(self) -> NDArray[np.int64]:
         """Numbers of the host's cells in all overlaps of this rank, unique over the file."""
@@ -186,10 +192,7 @@ class Remap:
         names = [name for name in names if self.host.unit(name) != "code"]
         scalars = [name for name in names if name not in ("mass_density", "velocity")]
         with collective(self.comm):
-            rows = [
-                self._contributions(block, o, w, scalars, "velocity" in names)
-                for block, o, w in zip(self.blocks, self.overlaps, self._forward, strict=True)
-            ]
+            rows = [self._contributions(n, scalars, "velocity" in names) for n in range(len(self.blocks))]
         width = 1 + len(scalars) + 3
         sums = self._at_mesh(np.concatenate([np.empty((0, width)), *(row[0] for row in rows)]))
         report = self._report(rows, sums)
@@ -203,14 +206,14 @@ class Remap:
         return Fluid(**matter), report
 
     def _contributions(
-        self, block: int, o: Overlap, common: NDArray[np.float64], scalars: Sequence[str], moves: bool
+        self, number: int, scalars: Sequence[str], moves: bool
     ) -> tuple[NDArray[np.float64], float, float, int]:
         """Mass and what it carries of every overlap, the block's mass, the part of it outside, leaves."""
-        host, place = self.host, self.host.blocks[block]
+        host, block, o = self.host, self.blocks[number], self.overlaps[number]
+        common, volume, place = self._forward[number], self._volumes[number], host.blocks[block]
         density = host.field(block, "mass_density").ravel()
         factor = host.field(block, "volume_factor").ravel() if host.source("volume_factor") is not None else 1.0
         leaf = np.ones(place.cells, dtype=bool) if place.covered is None else ~place.covered.ravel()
-        volume = host.volume(block).ravel() * self.length**3
         share = np.bincount(o.cell, common, place.cells) / volume
         mass = density * factor * volume
         weight = (density * factor)[o.cell] * common
@@ -302,10 +305,10 @@ class Remap:
         row = self._from_mesh(values)
         found: dict[int, NDArray[np.float64]] = {}
         ends = pairwise(self._ends)
-        for block, o, common, (low, high) in zip(self.blocks, self.overlaps, self._backward, ends, strict=True):
+        whole = zip(self.blocks, self.overlaps, self._backward, self._volumes, ends, strict=True)
+        for block, o, common, volume, (low, high) in whole:
             place = self.host.blocks[block]
             part = row[low:high] * common[:, None]
-            volume = self.host.volume(block).ravel() * self.length**3
             sums = np.stack([_sums(o.cell, part[:, n], place.cells) for n in range(values.shape[1])])
             found[block] = (sums / volume).reshape(-1, *place.shape)
         return found

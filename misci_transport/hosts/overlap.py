@@ -105,36 +105,26 @@ def _exact(geometry: str, faces: Faces, mesh: BlockMesh) -> Overlap:
     cell = i[None, None, :] + n0 * (j[None, :, None] + n1 * k[:, None, None])
     target = p[None, None, :] + m0 * (q[None, :, None] + m1 * r[:, None, None])
     volume = a[None, None, :] * b[None, :, None] * c[:, None, None]
-    order = np.lexsort((target.ravel(), cell.ravel()))
-    return Overlap(
-        cell.ravel()[order],
-        target.ravel()[order],
-        volume.ravel()[order],
-        None,
-        np.zeros(order.size, dtype=bool),
-    )
+    return _ordered(cell.ravel(), target.ravel(), volume.ravel(), None, np.zeros(cell.size, dtype=bool))
 
 
 def _common(
     geometry: str, axis: int, host: NDArray[np.float64], mesh: NDArray[np.float64], shifts: Sequence[float]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Intervals of an axis that overlap, and their common measure."""
-    found: list[tuple[int, int, float]] = []
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
     for shift in shifts:
         moved = host + shift
         both = np.unique(np.concatenate([moved, mesh]))
         both = both[(both >= max(moved[0], mesh[0])) & (both <= min(moved[-1], mesh[-1]))]
-        if both.size < 2:
-            continue
         middle = 0.5 * (both[1:] + both[:-1])
         size = np.diff(measure(geometry, axis, both))
         of_host = np.searchsorted(moved, middle, side="right") - 1
         of_mesh = np.searchsorted(mesh, middle, side="right") - 1
-        found += [(int(i), int(p), float(v)) for i, p, v in zip(of_host, of_mesh, size, strict=True) if v > 0.0]
-    if not found:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    i, p, v = zip(*found, strict=True)
-    return np.array(i), np.array(p), np.array(v)
+        some = size > 0.0
+        found.append((of_host[some], of_mesh[some], size[some]))
+    of_host, of_mesh, size = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return of_host, of_mesh, size
 
 
 def _sampled(geometry: str, faces: Faces, mesh: BlockMesh, parts: int, leaf: NDArray[np.bool_]) -> Overlap:
@@ -180,11 +170,11 @@ def _ordered(
     cell: NDArray[np.int64],
     target: NDArray[np.int64],
     volume: NDArray[np.float64],
-    place: NDArray[np.float64],
+    place: NDArray[np.float64] | None,
     missed: NDArray[np.bool_],
 ) -> Overlap:
     order = np.lexsort((target, cell))
-    return Overlap(cell[order], target[order], volume[order], place[order], missed[order])
+    return Overlap(cell[order], target[order], volume[order], None if place is None else place[order], missed[order])
 
 
 def _volumes(geometry: str, faces: Faces, shape: tuple[int, int, int]) -> NDArray[np.float64]:
