@@ -13,6 +13,7 @@ from ..kernels.kinetic_collisions import collide
 from ..kernels.kinetic_rotation_2 import rotate_2
 from ..kernels.kinetic_rotation_3 import rotate_3
 from ..parallel.errors import collective
+from ..thermodynamics.quantities import occupation_entropy
 from .exchange import CellRange
 from .setup import HOMOGENEOUS, OPEN, PERIODIC
 from .shift import shift_of
@@ -277,12 +278,8 @@ class KineticBox:
         """
         values = np.linalg.eigvalsh(unpack(np.moveaxis(self.density_matrix, -2, -1)))
         values = np.where((values > -1.0e-10) & (values < 1.0 + 1.0e-10), np.clip(values, 0.0, 1.0), np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            parts = -np.where(values > 0.0, values * np.log(values), 0.0 * values)
-            holes = 1.0 - values
-            parts -= np.where(holes > 0.0, holes * np.log(holes), 0.0 * holes)
         setup = self.setup
-        part = np.einsum("m,g,msgxk->", setup.weight, setup.number_weight, parts)
+        part = np.einsum("m,g,msgxk->", setup.weight, setup.number_weight, occupation_entropy(values))
         return float(self.range.total_of(part) / setup.cells)
 
     def fourier(self, wave_numbers: ArrayLike) -> NDArray[np.complex128]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import ConfigurationError
 from ..kernels import gradient_kinetics as _kernel
+from ..thermodynamics.quantities import occupation_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,14 +210,7 @@ class GradientCorrectedBeams:
         number = state[0]
         size = np.sqrt((state[1:] ** 2).sum(axis=0))
         high, low = 0.5 * (number + size), 0.5 * (number - size)
-
-        def entropy(n: NDArray[np.float64]) -> NDArray[np.float64]:
-            inside = np.clip(n / self.unit, 0.0, 1.0)
-            terms = np.zeros_like(inside)
-            for q in (inside, 1.0 - inside):
-                terms -= np.where(q > 0.0, q * np.log(np.where(q > 0.0, q, 1.0)), 0.0)
-            return terms
-
+        entropy = occupation_entropy(high / self.unit) + occupation_entropy(low / self.unit)
         return Totals(
             number=float((weight * number).sum()),
             kinetic=float((weight * self.energy[:, None] * number).sum()),
@@ -224,5 +218,5 @@ class GradientCorrectedBeams:
             oscillation=0.25 * self.mu * self.step_z * float(flavor.sum()),
             square=float((weight * (high**2 + low**2)).sum()),
             cube=float((weight * (high**3 + low**3)).sum()),
-            entropy=float((weight * (entropy(high) + entropy(low))).sum()),
+            entropy=float((weight * entropy).sum()),
         )
